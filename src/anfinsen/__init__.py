@@ -1,0 +1,38 @@
+"""Anfinsen: from a protein's sequence to what it is, what it does and how it behaves.
+
+>>> import anfinsen
+>>> sorted(anfinsen.__all__)
+['Predictor', '__version__', 'load', 'predict']
+
+The door imports nothing heavy; a name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from anfinsen.inference.door import load, predict
+    from anfinsen.inference.predictor import Predictor
+
+_ROOMS = {
+    "Predictor": "anfinsen.inference.predictor",
+    "load": "anfinsen.inference.door",
+    "predict": "anfinsen.inference.door",
+}
+
+__all__ = ["Predictor", "__version__", "load", "predict"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'anfinsen' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_ROOMS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,241 @@
+"""Simple answers that a model must beat: the same questions, the same scores, no deep learning.
+
+    label    majority, composition, nearest neighbour
+    number   mean, composition, composition + conditions, nearest neighbour
+    tokens   majority, window
+    masked   unigram, 3-gram
+
+Each is a function (train, test, task) -> answers in the JSON form of the task's target. They are fitted on the
+training split only, are the same on every run, and take less than a minute on one core. None of them knows a model.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from anfinsen.bench.ngrams import CORPUS_SAMPLE, HIDDEN, LETTERS, letters_of, masked_trigram, masked_unigram
+from anfinsen.data.alphabet import RESIDUES
+from anfinsen.data.example import Example
+from anfinsen.data.neighbours import most_alike
+from anfinsen.tasks.base import Task
+from anfinsen.tasks.targets import UNKNOWN, Answer, Number
+
+Floats = NDArray[numpy.floating[Any]]
+Fit = Callable[[Sequence[Example], Sequence[Example], Task], list[Answer]]
+
+WINDOW = 15
+"""Residues that the window baseline sees, the asked one in the middle."""
+WINDOW_RESIDUES = 200_000
+"""Training residues that the window baseline is fitted on."""
+_SEED = 1
+_FLOOR = 1e-9
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A named simple answerer; `needs_conditions` keeps it to tasks that have some."""
+
+    name: str
+    answer: Fit
+    needs_conditions: bool = False
+
+
+def baselines_for(task: Task) -> list[Baseline]:
+    """The baselines of a task, by its target; none where the kind of answer has none yet."""
+    kind = "masked" if task.target.head == "masked" else task.target.kind
+    return [one for one in BASELINES.get(kind, ()) if task.conditions or not one.needs_conditions]
+
+
+# Features -----------------------------------------------------------------------------------------------------------
+
+
+def composition(examples: Sequence[Example]) -> Floats:
+    """Shares of the twenty standard residues and the logarithm of the length: (n, 21)."""
+    rows = numpy.zeros((len(examples), len(RESIDUES) + 1))
+    for row, example in zip(rows, examples, strict=True):
+        sequence = example.protein.sequence
+        row[:-1] = [sequence.count(residue) / len(sequence) for residue in RESIDUES]
+        row[-1] = math.log(len(sequence))
+    return rows
+
+
+def _with_conditions(examples: Sequence[Example], task: Task) -> Floats:
+    """Composition, then each condition's value and whether it is known."""
+    conditions = task.condition_rows([example.conditions for example in examples]).numpy()
+    return numpy.hstack([composition(examples), numpy.nan_to_num(conditions), numpy.isnan(conditions)])
+
+
+# One label a protein ------------------------------------------------------------------------------------------------
+
+
+def _labelled(train: Sequence[Example], task: Task) -> tuple[list[Example], NDArray[numpy.int64]]:
+    known = [example for example in train if example.value is not None]
+    return known, numpy.array([int(task.target.encode(example)) for example in known])
+
+
+def _label_answers(shares: Floats, task: Task) -> list[Answer]:
+    return [task.target.answer(numpy.log(numpy.maximum(row, _FLOOR)), {}) for row in shares]
+
+
+def label_majority(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """The most frequent label of the training split, for every protein."""
+    _, labels = _labelled(train, task)
+    shares = numpy.bincount(labels, minlength=task.target.size) / len(labels)
+    return _label_answers(numpy.tile(shares, (len(test), 1)), task)
+
+
+def label_composition(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """Multinomial logistic regression on residue shares and length."""
+    known, labels = _labelled(train, task)
+    if len(numpy.unique(labels)) < 2:
+        return label_majority(train, test, task)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    model.fit(composition(known), labels)
+    shares = numpy.zeros((len(test), task.target.size))
+    shares[:, model.classes_] = model.predict_proba(composition(test))
+    return _label_answers(shares, task)
+
+
+def label_neighbour(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """The label of the most alike training protein."""
+    known, labels = _labelled(train, task)
+    return _label_answers(numpy.eye(task.target.size)[labels[_neighbours(known, test)]], task)
+
+
+def _neighbours(train: Sequence[Example], test: Sequence[Example]) -> NDArray[numpy.int64]:
+    sequences = [[example.protein.sequence for example in part] for part in (train, test)]
+    return most_alike(*sequences).place
+
+
+# One number a protein -----------------------------------------------------------------------------------------------
+
+
+def _numbered(train: Sequence[Example]) -> tuple[list[Example], Floats]:
+    known = [example for example in train if isinstance(example.value, int | float) and math.isfinite(example.value)]
+    return known, numpy.array([example.value for example in known], dtype=numpy.float64)
+
+
+def _number_answers(values: Floats, spread: float, task: Task) -> list[Answer]:
+    """The values with an interval of 1.645 standard deviations of the error on either side."""
+    target = task.target
+    if not isinstance(target, Number):
+        raise TypeError("a baseline for numbers was asked about something else")
+    width = math.log(max(spread, _FLOOR) / target.spread)
+    return [target.answer(numpy.array([(value - target.center) / target.spread, width]), {}) for value in values]
+
+
+def number_mean(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """The mean of the training split, for every protein."""
+    _, values = _numbered(train)
+    return _number_answers(numpy.full(len(test), values.mean()), float(values.std()), task)
+
+
+def number_composition(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """Ridge regression on residue shares and length."""
+    return _ridge(train, test, task, lambda examples: composition(examples))
+
+
+def number_conditions(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """Ridge regression on residue shares, length and conditions."""
+    return _ridge(train, test, task, lambda examples: _with_conditions(examples, task))
+
+
+def _ridge(
+    train: Sequence[Example], test: Sequence[Example], task: Task, features: Callable[[Sequence[Example]], Floats]
+) -> list[Answer]:
+    known, values = _numbered(train)
+    rows = features(known)
+    model = make_pipeline(StandardScaler(), RidgeCV(numpy.logspace(-2, 4, 13))).fit(rows, values)
+    return _number_answers(model.predict(features(test)), float((values - model.predict(rows)).std()), task)
+
+
+def number_neighbour(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """The number of the most alike training protein; its interval is that of a random one."""
+    known, values = _numbered(train)
+    return _number_answers(values[_neighbours(known, test)], float(values.std()), task)
+
+
+# One letter a residue -----------------------------------------------------------------------------------------------
+
+
+def tokens_majority(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """The most frequent letter of the training split, for every residue."""
+    letters = numpy.concatenate([task.target.encode(example) for example in train])
+    shares = numpy.bincount(letters[letters != UNKNOWN], minlength=task.target.size)
+    row = numpy.log(numpy.maximum(shares / shares.sum(), _FLOOR))
+    return [task.target.answer(numpy.tile(row, (len(example.protein), 1)), {}) for example in test]
+
+
+def tokens_window(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """A small network on which residue stands at each of `WINDOW` places around the asked one."""
+    generator = numpy.random.default_rng(_SEED)
+    rows, letters, taken = [], [], 0
+    for index in generator.permutation(len(train)):
+        truth = task.target.encode(train[index])
+        known = (truth != UNKNOWN).nonzero()[0]
+        rows.append(_windows(train[index].protein.sequence)[known])
+        letters.append(truth[known])
+        taken += len(known)
+        if taken >= WINDOW_RESIDUES:
+            break
+    truth = numpy.concatenate(letters)
+    if len(numpy.unique(truth)) < 2:
+        return tokens_majority(train, test, task)
+    model = MLPClassifier((64,), alpha=1e-4, batch_size=512, learning_rate_init=1e-3, max_iter=8, random_state=_SEED)
+    with warnings.catch_warnings():
+        # a fixed, small number of passes is the point: the baseline must stay cheap
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(_one_hot(numpy.concatenate(rows)), truth)
+    answers = []
+    for example in test:
+        shares = numpy.zeros((len(example.protein), task.target.size))
+        shares[:, model.classes_] = model.predict_proba(_one_hot(_windows(example.protein.sequence)))
+        answers.append(task.target.answer(numpy.log(numpy.maximum(shares, _FLOOR)), {}))
+    return answers
+
+
+def _windows(sequence: str) -> NDArray[numpy.int64]:
+    """The letters around each residue, (L, WINDOW); beyond the ends stands the place of the unknown."""
+    padded = numpy.pad(letters_of(sequence), WINDOW // 2, constant_values=HIDDEN)
+    return numpy.lib.stride_tricks.sliding_window_view(padded, WINDOW)
+
+
+def _one_hot(windows: NDArray[numpy.int64]) -> csr_matrix:
+    columns = windows + LETTERS * numpy.arange(WINDOW)
+    ends = numpy.arange(0, columns.size + 1, WINDOW)
+    ones = numpy.ones(columns.size, dtype=numpy.float32)
+    return csr_matrix((ones, columns.ravel(), ends), shape=(len(windows), LETTERS * WINDOW))
+
+
+BASELINES: dict[str, tuple[Baseline, ...]] = {
+    "label": (
+        Baseline("majority", label_majority),
+        Baseline("composition", label_composition),
+        Baseline("nearest neighbour", label_neighbour),
+    ),
+    "number": (
+        Baseline("mean", number_mean),
+        Baseline("composition", number_composition),
+        Baseline("composition + conditions", number_conditions, needs_conditions=True),
+        Baseline("nearest neighbour", number_neighbour),
+    ),
+    "tokens": (Baseline("majority", tokens_majority), Baseline("window", tokens_window)),
+    "masked": (
+        Baseline(f"unigram (of {CORPUS_SAMPLE:,} proteins)", masked_unigram),
+        Baseline(f"3-gram (of {CORPUS_SAMPLE:,} proteins)", masked_trigram),
+    ),
+}
+"""The baselines of each kind of answer."""

@@ -1,0 +1,106 @@
+"""Baselines for hidden residues: how surprising they are to one who only knows which residues follow which.
+
+Counts of one, two and three residues from a sample of the training proteins, each context smoothed by the
+shorter one (MacKay & Peto 1995, Natural Language Engineering 1:289). Only what stands before a hidden residue is
+used, and only where it is shown. Answers are {"surprise": summed -log p, "count": hidden residues}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from anfinsen.data.example import Example
+from anfinsen.tasks.base import Task
+from anfinsen.tasks.targets import Answer
+
+Floats = NDArray[numpy.floating[Any]]
+Codes = NDArray[numpy.int64]
+
+CORPUS_SAMPLE = 20_000
+"""Training proteins that are counted."""
+LETTERS = 27
+"""A to Z, and one place for whatever else, such as a hidden residue."""
+HIDDEN = 26
+_SEED = 1
+_WEIGHT = 50.0
+"""So many observations does the shorter context count for."""
+
+
+def masked_unigram(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """Each hidden residue guessed from how frequent residues are."""
+    return _surprises(train, test, task, order=1)
+
+
+def masked_trigram(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """Each hidden residue guessed from the two before it, backing off where these are hidden or rare."""
+    return _surprises(train, test, task, order=3)
+
+
+def letters_of(sequence: str) -> Codes:
+    """Letters as numbers 0 to 25; anything else, such as a hidden residue, is `HIDDEN`."""
+    codes = numpy.frombuffer(sequence.encode("ascii", "replace"), dtype=numpy.uint8).astype(numpy.int64) - ord("A")
+    return numpy.where((codes >= 0) & (codes < HIDDEN), codes, HIDDEN)
+
+
+def _surprises(train: Sequence[Example], test: Sequence[Example], task: Task, *, order: int) -> list[Answer]:
+    chosen = numpy.random.default_rng(_SEED).permutation(len(train))[:CORPUS_SAMPLE]
+    model = _count([letters_of(train[index].protein.sequence) for index in chosen], order)
+    trust = _trust_in_shown([task.pose(train[index], int(index)) for index in chosen[:1000]])
+    answers: list[Answer] = []
+    for example in test:
+        shown, truth, asked = _posed(example)
+        shares = _before(model, shown)[asked, truth]
+        # some of the asked residues are shown, rightly or swapped: a network learns how far to trust them, so may we
+        hinted = trust * (shown[asked] == truth) + (1 - trust) * shares
+        shares = numpy.where(shown[asked] == HIDDEN, shares, hinted)
+        answers.append({"surprise": float(-numpy.log(shares).sum()), "count": len(asked)})
+    return answers
+
+
+def _posed(example: Example) -> tuple[Codes, Codes, NDArray[numpy.intp]]:
+    """The letters shown (L,), the true letters at the asked places (M,), and these places (M,)."""
+    asked = numpy.flatnonzero(numpy.frombuffer((example.mask or "").encode(), dtype=numpy.uint8) == ord("1"))
+    return letters_of(example.protein.sequence), letters_of(str(example.value))[asked], asked
+
+
+def _trust_in_shown(posed: Sequence[Example]) -> float:
+    """How often an asked residue that is shown is the true one."""
+    right = seen = 0
+    for example in posed:
+        shown, truth, asked = _posed(example)
+        visible = shown[asked] != HIDDEN
+        right, seen = right + int((shown[asked] == truth)[visible].sum()), seen + int(visible.sum())
+    return right / (seen + 1)
+
+
+def _count(sequences: Sequence[Codes], order: int) -> list[Floats]:
+    """Shares of each letter after 0, 1, ... letters; the k-th array has k + 1 axes, the last the letter's own."""
+    shares: Floats = numpy.full(LETTERS, 1 / LETTERS)
+    model: list[Floats] = []
+    for context in range(order):
+        powers = LETTERS ** numpy.arange(context, -1, -1)
+        numbers = [
+            numpy.lib.stride_tricks.sliding_window_view(letters, context + 1) @ powers
+            for letters in sequences
+            if len(letters) > context
+        ]
+        counts = numpy.bincount(numpy.concatenate(numbers), minlength=LETTERS ** (context + 1))
+        table = counts.reshape((LETTERS,) * (context + 1)) + _WEIGHT * shares
+        shares = table / table.sum(-1, keepdims=True)
+        model.append(shares)
+    return model
+
+
+def _before(model: Sequence[Floats], shown: Codes) -> Floats:
+    """The share of every letter at every place, from the letters shown before it: (L, LETTERS)."""
+    shares = numpy.tile(model[0], (len(shown), 1))
+    usable = numpy.ones(len(shown), dtype=bool)
+    for context in range(1, len(model)):
+        earlier = [numpy.pad(shown, (back, 0), constant_values=HIDDEN)[: len(shown)] for back in range(context, 0, -1)]
+        usable &= earlier[0] != HIDDEN
+        shares[usable] = model[context][tuple(part[usable] for part in earlier)]
+    return shares

@@ -1,0 +1,178 @@
+"""The benchmark: our answers, simple baselines and published figures, scored by one ruler and written as rows.
+
+    names -> exams -> for each test split: the model and the baselines answer -> measured -> rows of `Score`
+
+No figure stands alone: every row of ours has n, a 95 % interval and its split, and the baselines' rows beside it.
+What answers is given by the caller; nothing here knows a network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy
+
+from anfinsen.bench.baselines import BASELINES, Baseline, baselines_for
+from anfinsen.bench.suite import Exam, exams
+from anfinsen.data.example import Example
+from anfinsen.errors import AnfinsenError, MissingDataError, UndefinedScoreError, UnknownNameError, UsageError
+from anfinsen.hub.record import Score
+from anfinsen.tasks.base import Task
+from anfinsen.tasks.metrics import METRICS, measure
+from anfinsen.tasks.targets import Answer
+
+AnswerAll = Callable[[Task, Sequence[Example]], list[Answer]]
+"""A task and some examples without their values -> one JSON answer for each."""
+Tell = Callable[[str], None]
+"""Told in a sentence what is being done."""
+
+COVERAGE_METRIC = "coverage"
+_SEED = 1
+_NAMES = frozenset(baseline.name for group in BASELINES.values() for baseline in group)
+
+
+def run(
+    names: Sequence[str],
+    answer: AnswerAll,
+    *,
+    model: str,
+    limit: int | None = None,
+    tell: Tell = lambda sentence: None,
+) -> tuple[list[Score], list[AnfinsenError]]:
+    """Score `answer`, called `model`, on suites or tasks (all if none is named): the rows, and what was passed over.
+
+    A task whose table is not here, or that `answer` refuses with an UnknownNameError, is passed over; the others go
+    on. `limit` draws so many test proteins at random, always the same ones. `tell` also hears why a row is missing.
+    """
+    if model in _NAMES:
+        raise UsageError(f"'{model}' is the name of a baseline.", remedy="Give the model another name.")
+    if limit is not None and limit < 1:
+        raise UsageError(f"The limit came as {limit}.", remedy="Give 1 protein or more, or leave it out for all.")
+    rows: list[Score] = []
+    missing: list[AnfinsenError] = []
+    for exam in exams(names):
+        try:
+            rows += _sit(exam, answer, model, limit, tell)
+        except (MissingDataError, UnknownNameError) as error:
+            tell(f"{exam.task.name} is passed over: {error}")
+            missing.append(error)
+    return rows, missing
+
+
+def write_rows(path: str | Path, rows: Sequence[Score]) -> None:
+    """One JSON row a line, with exactly the fields of `Score`."""
+    lines = [json.dumps(row.model_dump(), allow_nan=False, ensure_ascii=False) + "\n" for row in rows]
+    Path(path).write_text("".join(lines), encoding="utf-8")
+
+
+def verdicts(rows: Sequence[Score]) -> list[str]:
+    """For each of our figures that has a baseline beside it, a sentence: better, worse, or intervals that overlap.
+
+    Intervals that do not overlap are a strict test: two models whose intervals overlap may still differ.
+    """
+    measured = [row for row in rows if not row.published]
+    sentences = []
+    for ours in measured:
+        rivals = [row for row in measured if row.model in _NAMES and _question_of(row) == _question_of(ours)]
+        if rivals and ours.model not in _NAMES:
+            up = METRICS[ours.metric].higher_is_better
+            best = max(rivals, key=lambda row: row.value if up else -row.value)
+            verdict = f"{_figure(ours)} {_compare(ours, best, up)} the best baseline, {_figure(best)}"
+            sentences.append(f"{ours.task}, {ours.split}, {ours.metric}, {ours.n} proteins: {verdict}.")
+    return sentences
+
+
+def _question_of(row: Score) -> tuple[str, str, str]:
+    return row.task, row.split, row.metric
+
+
+def _compare(ours: Score, best: Score, higher_is_better: bool) -> str:
+    if ours.low is None or ours.high is None or best.low is None or best.high is None:
+        return "has no interval to compare with"
+    if ours.low <= best.high and best.low <= ours.high:
+        return "overlaps with"
+    return "is better than" if (ours.low > best.high) == higher_is_better else "is worse than"
+
+
+def _figure(row: Score) -> str:
+    interval = "" if row.low is None or row.high is None else f" ({row.low:.3f} to {row.high:.3f})"
+    return f"{row.model} {row.value:.3f}{interval}"
+
+
+# One exam -----------------------------------------------------------------------------------------------------------
+
+
+def _sit(exam: Exam, answer: AnswerAll, model: str, limit: int | None, tell: Tell) -> list[Score]:
+    """Let the model and the baselines answer every test split of one task at once, then quote the published figures."""
+    train, tests = _load(exam, limit)
+    questions = [_question(exam.task, example) for examples in tests.values() for example in examples]
+    candidates = [(model, answer)]
+    candidates += [(baseline.name, _fitted(baseline, train)) for baseline in baselines_for(exam.task)]
+    rows = []
+    for name, asked in candidates:
+        tell(f"{exam.task.name}: {name} answers {len(questions)} proteins.")
+        left = iter(asked(exam.task, questions))
+        for split, examples in tests.items():
+            answers = list(islice(left, len(examples)))
+            metrics = [*exam.metrics, *_calibration(exam, answers if name == model else ())]
+            rows += [row for metric in metrics if (row := _measure(exam, split, metric, name, examples, answers, tell))]
+    return rows + _published(exam)
+
+
+def _fitted(baseline: Baseline, train: Sequence[Example]) -> AnswerAll:
+    return lambda task, test: baseline.answer(train, test, task)
+
+
+def _calibration(exam: Exam, answers: Sequence[Answer]) -> tuple[str, ...]:
+    """Coverage, for answers that name a set or an interval."""
+    has_range = any("set" in answer or "low" in answer for answer in answers)
+    return (COVERAGE_METRIC,) if has_range and COVERAGE_METRIC not in exam.metrics else ()
+
+
+def _measure(
+    exam: Exam, split: str, metric: str, model: str, truths: Sequence[Example], answers: Sequence[Answer], tell: Tell
+) -> Score | None:
+    try:
+        estimate = measure(metric, truths, answers)
+    except UndefinedScoreError as error:
+        tell(f"{exam.task.name}, {split}, {model}: {error}")
+        return None
+    if estimate.note:
+        tell(f"{exam.task.name}, {split}, {metric}, {model}: {estimate.note}")
+    figures = {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+    return _row(exam, split, metric, model, **figures)
+
+
+def _load(exam: Exam, limit: int | None) -> tuple[list[Example], dict[str, list[Example]]]:
+    """The training examples, and the posed examples of each test split."""
+    tests = {split: _some(exam.task.examples(split), limit) for split in exam.splits}
+    return exam.task.examples("train"), {
+        split: [exam.task.pose(example, index) for index, example in chosen] for split, chosen in tests.items()
+    }
+
+
+def _some(examples: list[Example], limit: int | None) -> list[tuple[int, Example]]:
+    """At most `limit` examples with their place in the split; a random draw, since tables are often sorted."""
+    places = numpy.random.default_rng(_SEED).permutation(len(examples))[:limit]
+    return [(int(place), examples[place]) for place in sorted(places)]
+
+
+def _question(task: Task, example: Example) -> Example:
+    """What an answerer may see: no true value, except where the question is about hidden residues."""
+    return example if task.target.head == "masked" else replace(example, value=None, mask=None)
+
+
+def _published(exam: Exam) -> list[Score]:
+    return [
+        _row(exam, quoted.split, quoted.metric, quoted.model, value=quoted.value, published=True)
+        for quoted in exam.task.published
+    ]
+
+
+def _row(exam: Exam, split: str, metric: str, model: str, **figures: object) -> Score:
+    place = {"suite": exam.suite, "task": exam.task.name, "dataset": exam.task.table.name, "split": split}
+    return Score.build({**place, "metric": metric, "model": model, **figures})

@@ -1,0 +1,223 @@
+"""The command line: each verb reads its flags, calls one room of the house, and shows what came back.
+
+Heavy rooms are imported inside the verbs, so that `anfinsen --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from anfinsen import __version__
+from anfinsen.errors import AnfinsenError, UsageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+screen = Console()
+notices = Console(stderr=True)
+
+Bundled = Annotated[
+    Path | None, typer.Option("--bundle", help="Folder of a trained model; the embedded one if left out.")
+]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Compute threads; all cores if left out.")]
+
+
+@app.command()
+def predict(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="FASTA (also .gz, or - for standard input), CSV, Parquet, PDB, mmCIF, or a bare sequence.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the answers; the same folder again goes on where it stopped.")
+    ] = Path("predictions"),
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Only this task; may be given again. See `anfinsen tasks`.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+    condition: Annotated[
+        list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
+    ] = None,
+    remove_gaps: Annotated[bool, typer.Option("--remove-gaps", help="Take '-' and '.' out of the sequences.")] = False,
+    raw_csv: Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")] = False,
+    bundle: Bundled = None,
+    threads: Threads = None,
+) -> None:
+    """Answer every question about every protein in FILE; write tables and a report."""
+    from anfinsen import runtime
+    from anfinsen.data.readers import read_examples
+    from anfinsen.inference.jobs import run_job, under_conditions
+    from anfinsen.inference.predictor import Predictor
+    from anfinsen.report.folder import write_folder
+    from anfinsen.report.watcher import Watcher
+
+    runtime.use_threads(threads)
+    predictor = Predictor.load(bundle, task or ())
+    records = under_conditions(
+        read_examples(source, column=column, remove_gaps=remove_gaps), condition or (), predictor.tasks
+    )
+    with Watcher(screen, predictor.tasks) as watcher:
+        result = run_job(records, predictor, out, on_answer=watcher)
+    write_folder(out, result, predictor, raw_csv=raw_csv)
+    watcher.conclude(result, out)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def train(
+    tasks: Annotated[
+        list[str] | None, typer.Argument(metavar="[TASK]...", help="What to learn; the recipe's tasks if left out.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A TOML recipe; see the folder recipes.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run; the same folder again goes on where it stopped.")
+    ] = Path("runs/mine"),
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Bundle to continue; a new network if the recipe has an [encoder].")
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting, such as train.steps=500.")
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """Train tasks on their tables, calibrate them, and write a bundle."""
+    from anfinsen import runtime
+    from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.tasks import TASKS
+    from anfinsen.training.progress import TrainingProgress
+    from anfinsen.training.recipe import Recipe
+    from anfinsen.training.run import train as run
+
+    runtime.use_threads(threads)
+    plan = Recipe.read(recipe, tuple(change or ()))
+    chosen = [TASKS[name] for name in tasks or plan.tasks]
+    begun = None if start is None and plan.encoder is not None else Bundle.load(start or default_bundle())
+    with TrainingProgress(plan.train.steps, screen) as progress:
+        run(chosen, plan, out, start=begun, watch=[progress])
+    screen.print(
+        f"The model is in {out / 'bundle'}. How good it is: anfinsen bench {' '.join(t.name for t in chosen)} --bundle {out / 'bundle'}"
+    )
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Suites or tasks; all if left out.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write one row a line to this file.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=10, help="Score only the first so many proteins of each split: a quick look, not a result."),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Keep the rows in the bundle, for its card and its reports.")
+    ] = False,
+    bundle: Bundled = None,
+    threads: Threads = None,
+) -> None:
+    """Reprint every number, with its interval, its split and the baselines beside it."""
+    from anfinsen import runtime
+    from anfinsen.bench.run import run, verdicts, write_rows
+    from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.inference.predictor import Predictor
+    from anfinsen.report.terminal import show_scores
+
+    if write and limit is not None:
+        raise UsageError("--write keeps results and --limit gives only a quick look.", remedy="Leave one of them out.")
+    runtime.use_threads(threads)
+    folder = bundle or default_bundle()
+    opened = Bundle.load(folder)
+    rows, missing = run(names or (), Predictor(opened).answer, model=opened.name, limit=limit, tell=notices.print)
+    show_scores(rows, screen)
+    for sentence in verdicts(rows) + [str(error) for error in missing]:
+        screen.print(sentence)
+    if json_file is not None:
+        write_rows(json_file, rows)
+    if write:
+        opened.with_scores(rows).save(folder)
+    raise typer.Exit(0 if rows else 1)
+
+
+@app.command()
+def tasks() -> None:
+    """List what can be asked."""
+    from anfinsen.tasks import TASKS
+
+    grid = Grid("task", "question", "answer", "data")
+    for name in TASKS:
+        task = TASKS[name]
+        grid.add_row(name, task.question, task.target.kind, task.table.title)
+    screen.print(grid)
+
+
+@app.command()
+def doctor(
+    verify: Annotated[
+        Path | None, typer.Option("--verify", help="Run the golden proteins of this bundle again.")
+    ] = None,
+) -> None:
+    """Say what this installation is made of, and whether a bundle still says what it said."""
+    from anfinsen import runtime
+    from anfinsen.hub.bundle import Bundle, default_bundle
+
+    for name, value in runtime.describe().items():
+        screen.print(f"{name:>14}  {value}")
+    bundle = Bundle.load(verify or default_bundle())
+    differences = bundle.verify()
+    screen.print(
+        f"{'bundle':>14}  {bundle.name}: "
+        + ("its golden proteins give the answers they gave." if not differences else "")
+    )
+    for sentence in differences:
+        screen.print(f"{'':>16}{sentence}")
+    raise typer.Exit(1 if differences else 0)
+
+
+@app.command()
+def limits() -> None:
+    """Show every limit, with its reason."""
+    from anfinsen.limits import LIMITS
+
+    grid = Grid("limit", "value", "meaning")
+    for name, field in type(LIMITS).model_fields.items():
+        grid.add_row(name, f"{getattr(LIMITS, name):,}", field.description or "")
+    screen.print(grid)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        screen.print(f"anfinsen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Anfinsen: from a protein's sequence to what it is, what it does and how it behaves."""
+
+
+def main() -> None:
+    """Run the command line; a user's error is a sentence and an exit code, never a traceback."""
+    try:
+        app()
+    except AnfinsenError as error:
+        notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        notices.print("Stopped. The same command goes on from here.")
+        sys.exit(130)

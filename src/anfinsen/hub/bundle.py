@@ -1,0 +1,244 @@
+"""A bundle: a trained model as a folder that anybody can open, check and trust.
+
+    config.json, model.safetensors   the language model in transformers' layout: plain `from_pretrained` opens it
+    heads.safetensors                one head a task
+    reach.safetensors                hashed sketches of the training proteins, no sequences
+    golden.safetensors               outputs for three known proteins; `anfinsen doctor --verify` compares
+    bundle.json                      record of each task: calibration, data, licence, scores; provenance; hashes
+    README.md                        the model card, written from all of that
+
+Nothing in it is ever unpickled. Weights are stored in half precision and computed in fp32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from anfinsen.config import Config
+from anfinsen.data.batch import pack
+from anfinsen.data.neighbours import Reach
+from anfinsen.errors import BundleError
+from anfinsen.hub.card import write_card
+from anfinsen.hub.record import Score, TaskRecord
+from anfinsen.models.public import from_public, to_public
+from anfinsen.models.encoder import Encoder
+from anfinsen.models.heads import MaskedHead
+from anfinsen.models.network import HeadShape, NativeBody, Network
+
+EMBEDDED = Path(__file__).parent.parent / "weights" / "anfinsen-xs"
+"""The bundle that comes with the package."""
+GOLDEN = (
+    "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG",
+    "FVNQHLCGSHLVEALYLVCGERGFFYTPKT",
+    "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNCAKKIVSDGNGMNAWVAWRNRCKGTDVQAWIRGCRL",
+)
+"""Human ubiquitin, the insulin B chain and hen lysozyme: a bundle remembers what it says of them."""
+FORMAT = 1
+MASKED = "masked"
+_FILES = ("config.json", "model.safetensors", "heads.safetensors", "reach.safetensors", "golden.safetensors")
+
+
+class Manifest(Config):
+    """The contents of bundle.json."""
+
+    format: int
+    """Version of the folder's layout."""
+    name: str
+    """What the model is called."""
+    tasks: dict[str, TaskRecord] = {}
+    """One record a task, the masked task included."""
+    provenance: dict[str, str] = {}
+    """Versions, seed, recipe: what is needed to make it again."""
+    golden: tuple[str, ...] = ()
+    """The sequences whose outputs are kept."""
+    hashes: dict[str, str] = {}
+    """SHA-256 of every other file of the folder."""
+
+
+@dataclass
+class Bundle:
+    """A network with everything that is known about it."""
+
+    name: str
+    network: Network
+    records: dict[str, TaskRecord] = field(default_factory=dict)
+    reaches: dict[str, Reach] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+    golden_sequences: tuple[str, ...] = ()
+    golden_outputs: Mapping[str, NDArray[numpy.float32]] = field(default_factory=dict)
+    sha256: str = ""
+
+    def save(self, folder: Path) -> None:
+        """Write the folder; bundle.json, which vouches for the others, is written last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "bundle.json").unlink(missing_ok=True)
+        config, weights = to_public(_encoder(self.network), _masked_head(self.network))
+        (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        save_file(_halved(weights), folder / "model.safetensors", metadata={"format": "pt"})
+        heads = {
+            name: weight
+            for name, weight in self.network.heads.state_dict().items()
+            if not name.startswith(f"{MASKED}.")
+        }
+        save_file(_halved(heads), folder / "heads.safetensors")
+        sketches = {
+            f"{task}.{name}": array for task, reach in self.reaches.items() for name, array in reach.to_arrays().items()
+        }
+        save_arrays(sketches, folder / "reach.safetensors")
+        save_arrays(dict(self.golden_outputs), folder / "golden.safetensors")
+        write_card(folder / "README.md", self.name, self.records, self.provenance)
+        manifest = Manifest(
+            format=FORMAT,
+            name=self.name,
+            tasks=self.records,
+            provenance=self.provenance,
+            golden=self.golden_sequences,
+            hashes={name: _file_hash(folder / name) for name in _FILES},
+        )
+        (folder / "bundle.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+
+    def with_scores(self, rows: Sequence[Score]) -> Bundle:
+        """The bundle with new benchmark rows in the record of each task that has any."""
+        for name, record in self.records.items():
+            mine = tuple(row for row in rows if row.task == name)
+            self.records[name] = record.replaced(scores=mine) if mine else record
+        return self
+
+    def remember(self) -> None:
+        """Keep the outputs for the golden proteins, to be compared by `verify`."""
+        self.golden_sequences, self.golden_outputs = GOLDEN, self._golden(GOLDEN)
+
+    def verify(self, tolerance: float = 1e-2) -> list[str]:
+        """A sentence for each output that is not what it was when the bundle was made; none if all is well.
+
+        Weights are stored in half precision, which moves outputs by some thousandths.
+        """
+        now = self._golden(self.golden_sequences)
+        apart = {name: float(numpy.abs(now[name] - kept).max()) for name, kept in self.golden_outputs.items()}
+        return [f"{name} differs by {distance:.2g}." for name, distance in apart.items() if distance > tolerance]
+
+    def _golden(self, sequences: tuple[str, ...]) -> dict[str, NDArray[numpy.float32]]:
+        outputs = {}
+        for number, sequence in enumerate(sequences):
+            with torch.inference_mode():
+                states, lengths = self.network.states(*pack([sequence]))
+                outputs[f"{number}.states"] = states.mean(0).numpy()
+                for name, shape in self.network.shapes.items():
+                    unknown = torch.full((1, shape.conditions), float("nan"))
+                    outputs[f"{number}.{name}"] = self.network.ask(name, states, lengths, unknown).numpy()
+        return outputs
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Bundle:
+        """Open a folder after its hashes have been checked."""
+        folder = Path(folder)
+        manifest = _read_manifest(folder)
+        for name, expected in manifest.hashes.items():
+            if name not in _FILES or not (folder / name).is_file() or _file_hash(folder / name) != expected:
+                raise BundleError(
+                    f"'{folder}' is damaged: {name} is not the file that bundle.json vouches for.",
+                    remedy="Get the bundle again.",
+                )
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            encoder, masked_head = from_public(config, _widened(load_file(folder / "model.safetensors")))
+            shapes = {name: HeadShape(r.kind, r.size, len(r.conditions)) for name, r in manifest.tasks.items()}
+            network = Network(NativeBody(encoder, encoder.config.dim, encoder.config.longest), shapes)
+            if masked_head is not None and MASKED in shapes:
+                network.heads[MASKED] = masked_head
+            network.heads.load_state_dict(_widened(load_file(folder / "heads.safetensors")), strict=False)
+            arrays = load_arrays(folder / "reach.safetensors")
+            golden = load_arrays(folder / "golden.safetensors")
+        except (SafetensorError, RuntimeError, ValueError) as error:
+            raise BundleError(f"'{folder}' cannot be read: {error}.", remedy="Get the bundle again.") from None
+        return cls(
+            manifest.name,
+            network.eval(),
+            dict(manifest.tasks),
+            {task: Reach.from_arrays(part) for task, part in _by_task(arrays).items()},
+            dict(manifest.provenance),
+            manifest.golden,
+            golden,
+            _file_hash(folder / "bundle.json"),
+        )
+
+
+def default_bundle() -> Path:
+    """The folder of the bundle that comes with the package."""
+    if not (EMBEDDED / "bundle.json").is_file():
+        raise BundleError(
+            "This copy of Anfinsen has no embedded model.", remedy="Give the folder of one with --bundle."
+        )
+    return EMBEDDED
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    try:
+        values: dict[str, Any] = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(
+            f"'{folder}' is no bundle: it has no bundle.json.", remedy="Give a folder that `anfinsen train` wrote."
+        ) from None
+    except ValueError as error:
+        raise BundleError(
+            f"'{folder}/bundle.json' is not valid JSON: {error}.", remedy="Get the bundle again."
+        ) from None
+    if values.get("format") != FORMAT:
+        raise BundleError(
+            f"'{folder}' has layout {values.get('format')}, this version reads {FORMAT}.",
+            remedy="Update Anfinsen or retrain the bundle.",
+        )
+    return Manifest.build(values, source=str(folder / "bundle.json"))
+
+
+def _encoder(network: Network) -> Encoder:
+    body: nn.Module = network.body
+    while not isinstance(body, NativeBody):
+        inner = getattr(body, "body", None)
+        if not isinstance(inner, nn.Module):
+            raise BundleError(
+                "Only models on Anfinsen's own encoder are saved as bundles.",
+                remedy="Keep the heads of other backbones with their run.",
+            )
+        body = inner
+    assert isinstance(body.encoder, Encoder)
+    return body.encoder
+
+
+def _masked_head(network: Network) -> MaskedHead | None:
+    head = network.heads[MASKED] if MASKED in network.heads else None
+    return head if isinstance(head, MaskedHead) else None
+
+
+def _halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: (t.half() if t.is_floating_point() else t).contiguous() for name, t in tensors.items()}
+
+
+def _widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()}
+
+
+def _by_task(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
+    grouped: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, array in arrays.items():
+        task, _, key = name.partition(".")
+        grouped.setdefault(task, {})[key] = array
+    return grouped
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,39 @@
+"""The model card: what a bundle is, how good it is, and where it must not be trusted, from its own records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from anfinsen.hub.record import Score, TaskRecord
+
+
+def write_card(path: Path, name: str, records: Mapping[str, TaskRecord], provenance: Mapping[str, str]) -> None:
+    """Write the card as Markdown with the header that model hubs read."""
+    lines = ["---", "license: apache-2.0", "library_name: anfinsen", "tags: [biology, protein]", "---", f"# {name}", ""]
+    lines += [
+        "A protein language model with calibrated heads, made by Anfinsen. The language model opens with plain "
+        "`transformers` (`AutoModel.from_pretrained`); the whole opens with `anfinsen predict --bundle`.",
+        "",
+    ]
+    for task, record in records.items():
+        lines += [
+            f"## {task}",
+            "",
+            f"Trained on {record.trained_on:,} proteins of {record.dataset}. Data licence: {record.licence}.",
+            "",
+        ]
+        if record.scores:
+            lines += ["| split | score | who | value | 95 % interval | proteins |", "|---|---|---|---|---|---|"]
+            lines += [_row(score) for score in record.scores]
+            lines.append("")
+    lines += ["## Provenance", ""] + [f"- {key}: {value}" for key, value in provenance.items()] + [""]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _row(score: Score) -> str:
+    interval = (
+        f"{score.low:.3f} to {score.high:.3f}" if score.low is not None and score.high is not None else "not given"
+    )
+    who = f"{score.model} (published)" if score.published else score.model
+    return f"| {score.split} | {score.metric} | {who} | {score.value:.3f} | {interval} | {score.n or 'not given'} |"

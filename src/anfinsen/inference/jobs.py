@@ -1,0 +1,139 @@
+"""Large files: answers are written as they come, and a job that was stopped goes on without doing a protein twice.
+
+    out/job.json            which model and tasks the folder belongs to
+    out/predictions.jsonl   one protein a line, appended and flushed block by block
+
+A line that was cut off by a kill is dropped and its protein is done again. Refused records do not stop the
+others; they are counted and handed to the caller.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from anfinsen.data.example import Example
+from anfinsen.data.readers import Merged
+from anfinsen.errors import InputError, UnknownNameError, UsageError
+from anfinsen.inference.prediction import Prediction
+from anfinsen.inference.predictor import Predictor
+from anfinsen.tasks import Task
+
+ANSWERS, JOB = "predictions.jsonl", "job.json"
+
+Record = Example | InputError | Merged
+
+
+@dataclass
+class JobResult:
+    """What a job did."""
+
+    answered: int = 0
+    resumed: int = 0
+    refused: list[InputError] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all answered, 1 nothing could be done, 3 some records refused."""
+        if not self.refused:
+            return 0 if self.answered + self.resumed else 1
+        return 3 if self.answered + self.resumed else 1
+
+
+def run_job(
+    records: Iterable[Record],
+    predictor: Predictor,
+    folder: Path,
+    *,
+    on_answer: Callable[[Prediction | None], None] = lambda prediction: None,
+) -> JobResult:
+    """Answer every record into `folder`; `on_answer` is told each new prediction, None for one that was there already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, predictor)
+    done = _finished(folder / ANSWERS)
+    result = JobResult()
+
+    def questions() -> Iterator[Example]:
+        for record in records:
+            if isinstance(record, InputError):
+                result.refused.append(record)
+            elif isinstance(record, Merged):
+                result.merged.append(record)
+            elif _key(record.protein.id, record.protein.sha256, record.conditions) in done:
+                result.resumed += 1
+                on_answer(None)
+            else:
+                yield record
+
+    with (folder / ANSWERS).open("a", encoding="utf-8") as file:
+        for prediction in predictor.predict(questions()):
+            file.write(json.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
+            file.flush()
+            result.answered += 1
+            on_answer(prediction)
+    return result
+
+
+def under_conditions(records: Iterable[Record], given: Sequence[str], tasks: Sequence[Task]) -> Iterator[Record]:
+    """The records with conditions such as 'growth_temperature=37' for every protein that does not bring its own."""
+    known = {condition.name for task in tasks for condition in task.conditions}
+    conditions: dict[str, float] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name not in known:
+            raise UnknownNameError("condition", name, known)
+        try:
+            conditions[name] = float(number)
+        except ValueError:
+            raise UsageError(f"The condition '{text}' has no number.", remedy=f"Write it as {name}=37.") from None
+    for record in records:
+        yield replace(record, conditions={**conditions, **record.conditions}) if isinstance(record, Example) else record
+
+
+def read_answers(folder: Path) -> Iterator[Prediction]:
+    """All predictions of a finished job, in the order in which they were made."""
+    with (folder / ANSWERS).open(encoding="utf-8") as file:
+        for line in file:
+            yield Prediction.from_json(json.loads(line))
+
+
+def _key(name: str, sha256: str, conditions: object) -> str:
+    return json.dumps([name, sha256, conditions], sort_keys=True, default=dict)
+
+
+def _finished(path: Path) -> set[str]:
+    """Keys of the proteins that are done; a torn last line is cut away."""
+    if not path.exists():
+        return set()
+    keys, whole = set(), 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            answer = json.loads(line)
+            keys.add(_key(answer["id"], answer["sha256"], answer.get("conditions", {})))
+            whole += len(line)
+    with path.open("r+b") as file:
+        file.truncate(whole)
+    return keys
+
+
+def _claim(folder: Path, predictor: Predictor) -> None:
+    """A folder holds the answers of one model to one set of tasks."""
+    mine = {
+        "bundle": predictor.bundle.name,
+        "sha256": predictor.bundle.sha256,
+        "tasks": [task.name for task in predictor.tasks],
+    }
+    path = folder / JOB
+    if path.exists():
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+        if theirs != mine:
+            raise UsageError(
+                f"'{folder}' already holds answers of {theirs['bundle']} to {', '.join(theirs['tasks'])}.",
+                remedy="Give another folder with --out, or delete that one.",
+            )
+    path.write_text(json.dumps(mine, indent=1), encoding="utf-8")

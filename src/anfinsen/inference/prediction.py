@@ -1,0 +1,59 @@
+"""A prediction: one protein, one answer for each task, and everything the user must be told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from anfinsen.structure.protein import Message
+from anfinsen.tasks.targets import Answer
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answers for one protein of L residues.
+
+    `answers` maps a task's name to its JSON answer (see `tasks.targets`), each with a `reach`:
+    {"far": bool, "nearest_identity": float | None, "nearest_id": str | None}, which says how near the
+    protein is to anything that the task was trained on.
+    """
+
+    id: str
+    sequence: str
+    sha256: str
+    answers: Mapping[str, Answer]
+    messages: tuple[Message, ...] = ()
+    numbering: tuple[str, ...] | None = None
+    conditions: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """One line of predictions.jsonl."""
+        line: dict[str, Any] = {
+            "id": self.id,
+            "length": len(self.sequence),
+            "sha256": self.sha256,
+            "answers": dict(self.answers),
+            "messages": [message.to_json() for message in self.messages],
+            "sequence": self.sequence,
+        }
+        if self.numbering is not None:
+            line["numbering"] = list(self.numbering)
+        if self.conditions:
+            line["conditions"] = dict(self.conditions)
+        return line
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> Self:
+        """Read a line of predictions.jsonl back."""
+        messages = tuple(Message(m["level"], m["text"], m.get("position")) for m in line["messages"])
+        numbering = tuple(line["numbering"]) if "numbering" in line else None
+        return cls(
+            line["id"],
+            line["sequence"],
+            line["sha256"],
+            line["answers"],
+            messages,
+            numbering,
+            line.get("conditions", {}),
+        )

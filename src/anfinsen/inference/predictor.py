@@ -1,0 +1,105 @@
+"""The predictor: proteins in, predictions out. Command line, Python, REST and clusters all use this class.
+
+    examples -> ask (one pass for all tasks) -> answers, calibrated -> reach -> Prediction
+
+It holds one bundle and keeps nothing of what it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import tee
+from pathlib import Path
+from typing import Self
+
+from anfinsen import runtime
+from anfinsen.data.example import Example
+from anfinsen.errors import UnknownNameError, UsageError
+from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
+from anfinsen.inference.prediction import Prediction
+from anfinsen.structure.protein import Message, Protein
+from anfinsen.tasks import TASKS, Task
+from anfinsen.tasks.ask import ask
+from anfinsen.tasks.targets import Answer
+
+
+class Predictor:
+    """Answers every task of a bundle, or the ones that are named."""
+
+    def __init__(self, bundle: Bundle, tasks: Sequence[str] = (), *, device: str = "auto") -> None:
+        known = [name for name in bundle.records if name != MASKED]
+        for name in tasks:
+            if name not in bundle.records:
+                raise UnknownNameError(f"task in the bundle '{bundle.name}'", name, known)
+        self.bundle = bundle
+        self.tasks = tuple(TASKS[name] for name in (tasks or known))
+        if not self.tasks:
+            raise UsageError(
+                f"The bundle '{bundle.name}' answers no task yet.",
+                remedy="Train one: anfinsen train localization --from BUNDLE --out runs/mine",
+            )
+        bundle.network.to(runtime.pick_device(device)).eval()
+
+    @classmethod
+    def load(cls, folder: str | Path | None = None, tasks: Sequence[str] = (), *, device: str = "auto") -> Self:
+        """Open a bundle's folder, the embedded one if none is given."""
+        return cls(Bundle.load(folder or default_bundle()), tasks, device=device)
+
+    def predict(self, questions: Iterable[Example | Protein | str]) -> Iterator[Prediction]:
+        """One prediction a protein, in order, as they come; reads ahead by a few hundred proteins at most."""
+        examples, again = tee(_as_examples(questions))
+        for example, outputs in zip(examples, ask(self.bundle.network, self.tasks, again), strict=True):
+            answers = {}
+            for task in self.tasks:
+                (answer,) = task.answers([outputs[task.name]], [example], self.bundle.records[task.name].calibration)
+                answers[task.name] = {**answer, "reach": self._reach(task, example.protein)}
+            protein = example.protein
+            yield Prediction(
+                id=protein.id,
+                sequence=protein.sequence,
+                sha256=protein.sha256,
+                answers=answers,
+                messages=protein.messages + self._notes(protein),
+                numbering=protein.numbering,
+                conditions=dict(example.conditions),
+            )
+
+    def answer(self, task: Task, examples: Sequence[Example]) -> list[Answer]:
+        """The answers to one task alone, without reach: what a benchmark scores."""
+        outputs = [output[task.name] for output in ask(self.bundle.network, [task], examples)]
+        return task.answers(outputs, examples, self.bundle.records[task.name].calibration)
+
+    def _reach(self, task: Task, protein: Protein) -> Answer:
+        reach = self.bundle.reaches.get(task.name)
+        if reach is None:
+            return {"far": True, "nearest_identity": None, "nearest_id": None}
+        identity, name = reach.nearest(protein.sequence)
+        return {"far": reach.far(protein.sequence), "nearest_identity": identity, "nearest_id": name}
+
+    def _notes(self, protein: Protein) -> tuple[Message, ...]:
+        longest = int(getattr(self.bundle.network.body, "longest", len(protein)))
+        if len(protein) <= longest:
+            return ()
+        return (
+            Message(
+                "info",
+                f"With {len(protein):,} residues it is longer than one window of {longest:,}; it was read in overlapping windows.",
+            ),
+        )
+
+
+def _as_examples(questions: Iterable[Example | Protein | str]) -> Iterator[Example]:
+    for number, question in enumerate(questions, 1):
+        if isinstance(question, Example):
+            yield question
+        elif isinstance(question, Protein):
+            yield Example(question)
+        else:
+            yield Example(_read_one(question, number))
+
+
+def _read_one(sequence: str, number: int) -> Protein:
+    from anfinsen.data.letters import mend
+
+    residues, messages = mend(sequence)
+    return Protein(id=f"query-{number}", sequence=residues, messages=messages)

@@ -1,0 +1,194 @@
+"""An answer in words: its kind, its short form, how sure it is, and how near to the training proteins.
+
+An answer is known by the keys it holds (see `tasks.targets`), never by the task's name, so a new task needs
+no change here. Shares are rounded once, and the word follows the rounded figure that the reader sees.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from anfinsen.tasks.base import Task
+from anfinsen.tasks.targets import COVERAGE, Answer, Number, Tokens
+
+Kind = Literal["label", "labels", "number", "tokens", "values", "other"]
+Band = Literal["high", "fair", "low", "very low"]
+
+_KEYS: dict[str, Kind] = {
+    "label": "label",
+    "labels": "labels",
+    "tokens": "tokens",
+    "values": "values",
+    "value": "number",
+}
+_BANDS: tuple[tuple[int, Band], ...] = ((90, "high"), (70, "fair"), (50, "low"))
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """How sure an answer is: a word, a figure, and what the figure means."""
+
+    word: str
+    figure: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near a protein is to those that the model learned from: a title and its reason."""
+
+    far: bool
+    reason: str
+
+    @property
+    def title(self) -> str:
+        """The judgement alone."""
+        return "Far from training" if self.far else "Near to training"
+
+
+def kind_of(answer: Answer) -> Kind:
+    """Which kind of answer this is."""
+    return next((kind for key, kind in _KEYS.items() if key in answer), "other")
+
+
+def percent(share: float) -> str:
+    """A share as people read it: never 0% or 100% for what is neither.
+
+    >>> percent(0.934), percent(0.0004), percent(0.9996)
+    ('93%', '<1%', '>99%')
+    """
+    if 0 < share < 0.01:
+        return "<1%"
+    if 0.99 < share < 1:
+        return ">99%"
+    return f"{100 * share:.0f}%"
+
+
+def band(share: float) -> Band:
+    """The word for a share, by the bands 90, 70 and 50 that structure prediction made familiar.
+
+    >>> [band(share) for share in (0.9, 0.894, 0.7, 0.5, 0.49)]
+    ['high', 'fair', 'fair', 'low', 'very low']
+    """
+    shown = round(100 * share)
+    return next((word for least, word in _BANDS if shown >= least), "very low")
+
+
+def quantity(value: float) -> str:
+    """A number with as many digits as are worth reading."""
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    text = f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 1 else f"{value:.2f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def plain(text: str) -> str:
+    """Text from a stranger on one line: control and direction characters become a visible mark."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def sentence(name: str, answer: Answer, task: Task | None) -> str:
+    """The answer as a sentence: the task's own, or a plain one where the task is not installed here."""
+    if task is None:
+        return f"{name}: {brief(answer)}."
+    unit = str(answer.get("unit") or "")
+    # a number and its unit stay on one line
+    return task.say(answer).replace(f" {unit}", f"\N{NO-BREAK SPACE}{unit}") if unit else task.say(answer)
+
+
+def brief(answer: Answer, task: Task | None = None) -> str:
+    """The answer in a few words, for a heading or a table."""
+    kind = kind_of(answer)
+    if kind == "label":
+        return str(answer["label"])
+    if kind == "number":
+        return f"{quantity(answer['value'])}\N{NO-BREAK SPACE}{answer.get('unit', '')}".strip()
+    if kind == "labels":
+        names = [str(label["label"]) for label in answer["labels"]]
+        rest = f" and {len(names) - 2} more" if len(names) > 2 else ""
+        return (", ".join(names[:2]) + rest) or "none above the threshold"
+    if kind == "tokens":
+        return _mixture(shares(answer), letter_names(task))
+    if kind == "values":
+        known = [value for value in answer["values"] if value is not None]
+        return f"{quantity(min(known))} to {quantity(max(known))}" if known else "no residue answered"
+    return json.dumps({key: value for key, value in answer.items() if key != "reach"}, ensure_ascii=False)
+
+
+def shares(answer: Answer) -> dict[str, float]:
+    """Share of each letter in a tokens answer, in the task's own order of letters."""
+    tokens: str = answer["tokens"]
+    letters = list(answer.get("probabilities") or dict.fromkeys(tokens))
+    return {letter: tokens.count(letter) / max(1, len(tokens)) for letter in letters if len(letter) == 1}
+
+
+def _mixture(parts: Mapping[str, float], names: Mapping[str, str]) -> str:
+    """The shares in order without the last, which follows; of more than three letters the two commonest."""
+    commonest = sorted(parts, key=lambda letter: -parts[letter])[:2]
+    chosen = commonest if len(parts) > 3 else list(parts)[:-1] or list(parts)
+    return ", ".join(f"{percent(parts[letter])} {names.get(letter, letter)}" for letter in chosen)
+
+
+def certainty(answer: Answer) -> list[float]:
+    """For a tokens answer, the probability of the letter that was chosen, for each of L residues."""
+    tokens: str = answer["tokens"]
+    probabilities: dict[str, Sequence[float]] = answer.get("probabilities") or {}
+    if not set(tokens) <= set(probabilities):
+        return []
+    return [float(probabilities[letter][place]) for place, letter in enumerate(tokens)]
+
+
+def confidence(answer: Answer, task: Task | None) -> Confidence | None:
+    """How sure the answer is, or None where it does not say."""
+    kind = kind_of(answer)
+    if kind in ("label", "labels"):
+        sure = [float(label["probability"]) for label in ([answer] if kind == "label" else answer["labels"][:1])]
+        return Confidence(band(sure[0]), percent(sure[0]), "chance that the answer is right") if sure else None
+    if kind == "tokens" and (places := certainty(answer)):
+        mean = sum(places) / len(places)
+        return Confidence(band(mean), percent(mean), "mean chance that a residue's state is right")
+    if kind == "number" and answer.get("low") is not None and answer.get("high") is not None:
+        low, high, unit = answer["low"], answer["high"], str(answer.get("unit", ""))
+        figure = f"{quantity(low)} to {quantity(high)}\N{NO-BREAK SPACE}{unit}".strip()
+        return Confidence(_width(answer, task), figure, f"holds the true value {coverage()}")
+    return None
+
+
+def _width(answer: Answer, task: Task | None) -> str:
+    """A word for an interval: how it compares with one that knows only the spread of the training proteins."""
+    if task is None or not isinstance(task.target, Number):
+        return "interval"
+    ratio = (answer["high"] - answer["low"]) / (2 * 1.645 * task.target.spread)
+    return "narrow interval" if ratio < 0.5 else "medium interval" if ratio < 0.85 else "wide interval"
+
+
+def coverage() -> str:
+    """How often a set or an interval holds the truth, in words."""
+    return "nine times in ten" if COVERAGE == 0.9 else f"in {percent(COVERAGE)} of cases"
+
+
+def nearness(answer: Answer) -> Nearness | None:
+    """What `reach` says about this protein; None where the answer carries none."""
+    reach = answer.get("reach")
+    if not reach:
+        return None
+    identity, name = reach.get("nearest_identity"), reach.get("nearest_id")
+    if identity is None:
+        nearest = "no similar protein was found among those the model learned from"
+    else:
+        which = f" ({plain(str(name))})" if name else ""
+        nearest = f"the most similar training protein{which} is {percent(identity)} identical"
+    return Nearness(bool(reach["far"]), f"{nearest}.")
+
+
+def letter_names(task: Task | None) -> dict[str, str]:
+    """What each letter of a tokens task means, where the task says so."""
+    if task is None or not isinstance(task.target, Tokens):
+        return {}
+    return dict(zip(task.target.letters, task.target.names, strict=False))

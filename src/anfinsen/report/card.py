@@ -1,0 +1,256 @@
+"""What the page shows, gathered before it is written: one card an answer, one section a protein, one row an overview.
+
+Everything here is plain text and finished pictures; the template only places it. A task that is not installed
+on this machine still gets a card, under its bare name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from anfinsen.hub.record import TaskRecord
+from anfinsen.inference.prediction import Prediction
+from anfinsen.report import answer as words
+from anfinsen.report.answer import Confidence, Nearness
+from anfinsen.report.draw import Bar, range_plot, score_dots, share_bars
+from anfinsen.report.profile import charge, kilodalton
+from anfinsen.report.shapes import TokenTrack, describe, legend, overview
+from anfinsen.report.standing import Standing, find_standing, metric_title
+from anfinsen.report.tracks import FOLDED_FROM, ValueTrack, sequence_blocks
+from anfinsen.structure.protein import Message
+from anfinsen.tasks.base import Task
+from anfinsen.tasks.targets import Answer, Number
+
+_MOST_BARS, _LEAST_BARS = 6, 3
+
+
+@dataclass(frozen=True)
+class Card:
+    """One answer, ready to be shown."""
+
+    title: str
+    question: str
+    brief: str
+    sentence: str
+    kind: str
+    picture: Markup
+    picture_note: str
+    confidence: Confidence | None
+    nearness: Nearness | None
+    standing: Standing | None
+    dots: Markup
+    limits: str
+
+
+@dataclass(frozen=True)
+class Track:
+    """The picture of a protein along its residues, in words and in pieces."""
+
+    spoken: str
+    rows: list[str]
+    key: Markup
+    blocks: list[Markup]
+    legends: list[Markup]
+    overviews: list[Markup]
+    is_folded: bool
+    shows_certainty: bool
+    author_numbers: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """One protein, ready to be shown."""
+
+    name: str
+    anchor: str
+    length: int
+    facts: list[str]
+    lead: str
+    caution: str
+    is_far: bool
+    messages: tuple[Message, ...]
+    cards: list[Card]
+    track: Track
+
+
+@dataclass(frozen=True)
+class Line:
+    """One protein in the table at the top: for each task its short answer, its confidence and whether it is far."""
+
+    name: str
+    anchor: str
+    length: int
+    cells: dict[str, tuple[str, str, bool]]
+    mended: bool
+    warned: bool
+
+
+def make_line(number: int, prediction: Prediction, tasks: Mapping[str, Task]) -> Line:
+    """A protein's row in the overview."""
+    cells = {}
+    for name, answer in prediction.answers.items():
+        sure, near = words.confidence(answer, tasks.get(name)), words.nearness(answer)
+        figure = "" if sure is None else sure.figure if words.kind_of(answer) == "number" else f"{sure.figure} sure"
+        cells[name] = (words.brief(answer, tasks.get(name)), figure, near is not None and near.far)
+    levels = {message.level for message in prediction.messages}
+    return Line(
+        words.plain(prediction.id),
+        f"protein-{number}",
+        len(prediction.sequence),
+        cells,
+        "mended" in levels,
+        "warning" in levels,
+    )
+
+
+def make_section(
+    number: int, prediction: Prediction, tasks: Mapping[str, Task], records: Mapping[str, TaskRecord]
+) -> Section:
+    """A protein's full section."""
+    cards = [make_card(name, answer, tasks.get(name), records.get(name)) for name, answer in prediction.answers.items()]
+    return Section(
+        name=words.plain(prediction.id),
+        anchor=f"protein-{number}",
+        length=len(prediction.sequence),
+        facts=_facts(prediction, tasks),
+        lead=re.split(r"(?<=[.!?])\s+(?=[A-Z])", cards[0].sentence)[0]
+        if cards
+        else "No question was asked about this protein.",
+        caution=_caution(cards),
+        is_far=any(card.nearness is not None and card.nearness.far for card in cards),
+        messages=prediction.messages,
+        cards=cards,
+        track=_track(prediction, tasks),
+    )
+
+
+def make_card(name: str, answer: Answer, task: Task | None, record: TaskRecord | None) -> Card:
+    """One answer's card."""
+    standing = find_standing(record.scores, task) if record is not None else None
+    dots = Markup("")
+    if standing is not None:
+        title = f"{metric_title(standing.score.metric)} of this model and its rivals"
+        dots = score_dots(standing.dots(), title=title, lower_is_better=standing.lower_is_better)
+    picture, note = _picture(answer, task)
+    return Card(
+        title=task.title if task is not None else name,
+        question=task.question if task is not None else name,
+        brief=words.brief(answer, task),
+        sentence=words.sentence(name, answer, task),
+        kind=words.kind_of(answer),
+        picture=picture,
+        picture_note=note,
+        confidence=words.confidence(answer, task),
+        nearness=words.nearness(answer),
+        standing=standing,
+        dots=dots,
+        limits=task.limits if task is not None else "",
+    )
+
+
+def _picture(answer: Answer, task: Task | None) -> tuple[Markup, str]:
+    kind = words.kind_of(answer)
+    if kind == "label" and answer.get("probabilities"):
+        return share_bars(_class_bars(answer), title="Chance of each class"), "set"
+    if kind == "labels" and answer["labels"]:
+        bars = [
+            Bar(str(label["label"]), float(label["probability"]), label["probability"] >= 0.5)
+            for label in answer["labels"]
+        ]
+        return share_bars(bars[:_MOST_BARS], title="Chance of each label"), "labels"
+    if kind == "tokens":
+        names = words.letter_names(task)
+        bars = [Bar(names.get(letter, letter), share) for letter, share in words.shares(answer).items()]
+        return share_bars(bars, title="Share of residues in each state"), "tokens"
+    if kind == "number":
+        return range_plot(
+            answer["value"], answer.get("low"), answer.get("high"), str(answer.get("unit", "")), _span(answer, task)
+        ), "number"
+    return Markup(""), kind
+
+
+def _class_bars(answer: Answer) -> list[Bar]:
+    """The set and the next classes in order; the rest in one bar, so that no chance is hidden."""
+    chosen = set(answer.get("set") or [answer["label"]])
+    ordered = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
+    shown = max(_LEAST_BARS, min(_MOST_BARS, sum(name in chosen for name, _ in ordered)))
+    if len(ordered) == shown + 1:
+        shown += 1
+    bars = [Bar(name, share, name in chosen) for name, share in ordered[:shown]]
+    if rest := ordered[shown:]:
+        bars.append(
+            Bar(
+                f"{len(rest)} others together", sum(share for _, share in rest), any(name in chosen for name, _ in rest)
+            )
+        )
+    return bars
+
+
+def _span(answer: Answer, task: Task | None) -> tuple[float, float]:
+    """The axis of a number: where most training proteins lie, so that one protein's place can be seen."""
+    if task is not None and isinstance(task.target, Number):
+        return task.target.center - 2 * task.target.spread, task.target.center + 2 * task.target.spread
+    value, ends = float(answer["value"]), (answer.get("low"), answer.get("high"))
+    low, high = (value if end is None else float(end) for end in ends)
+    reach = (high - low) or abs(value) or 1.0
+    return low - reach / 2, high + reach / 2
+
+
+def _facts(prediction: Prediction, tasks: Mapping[str, Task]) -> list[str]:
+    facts = []
+    if (mass := kilodalton(prediction.sequence)) is not None:
+        facts.append(f"{mass:,.1f} kDa as a bare chain")
+    facts.append(
+        f"net charge {charge(prediction.sequence):+d} near pH 7".replace("-", "\N{MINUS SIGN}").replace("+0", "0")
+    )
+    asked = {condition.name: condition for task in tasks.values() for condition in task.conditions}
+    for name, value in prediction.conditions.items():
+        unit = asked[name].unit if name in asked else ""
+        facts.append(f"asked for {name.replace('_', ' ')} {value:g}\N{NO-BREAK SPACE}{unit}".strip())
+    return facts
+
+
+def _caution(cards: list[Card]) -> str:
+    """One sentence on how far all of this can be trusted."""
+    judged = [card for card in cards if card.nearness is not None]
+    far = [card.title.lower() for card in judged if card.nearness is not None and card.nearness.far]
+    if not judged:
+        return ""
+    if not far:
+        return "It is near to proteins that the model has learned from."
+    if len(far) == len(judged):
+        return "It is far from every protein that the model has learned from: treat all answers as guesses."
+    listed = " and ".join([", ".join(far[:-1]), far[-1]] if len(far) > 1 else far)
+    if len(far) == 1:
+        return f"Treat the answer on {listed} as a guess: it is far from training."
+    return f"Treat the answers on {listed} as guesses: they are far from training."
+
+
+def _track(prediction: Prediction, tasks: Mapping[str, Task]) -> Track:
+    tokens: list[TokenTrack] = []
+    values: list[ValueTrack] = []
+    length = len(prediction.sequence)
+    for name, answer in prediction.answers.items():
+        task = tasks.get(name)
+        title = task.title if task is not None else name
+        kind = words.kind_of(answer)
+        if kind == "tokens" and len(answer["tokens"]) == length:
+            tokens.append(TokenTrack(title, answer["tokens"], words.certainty(answer), words.letter_names(task)))
+        elif kind == "values" and len(answer["values"]) == length:
+            values.append(ValueTrack(title, answer["values"]))
+    rows, key, blocks = sequence_blocks(prediction.sequence, prediction.numbering, tokens, values)
+    return Track(
+        spoken=" ".join([*(describe(track) for track in tokens), f"Sequence: {prediction.sequence}."]),
+        rows=rows,
+        key=key,
+        blocks=blocks,
+        legends=[legend(track) for track in tokens],
+        overviews=[overview(track) for track in tokens] if length > FOLDED_FROM else [],
+        is_folded=length > FOLDED_FROM,
+        shows_certainty=any(track.certainty for track in tokens),
+        author_numbers=prediction.numbering is not None,
+    )

@@ -1,0 +1,129 @@
+"""How good the answers to one task usually are: our headline score, and what stands beside it.
+
+From the rows that a bundle keeps (`hub.record.Score`): ours are those whose model begins with 'anfinsen', the
+rest are baselines unless they are marked as published. Whether the model beats its best baseline is said either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anfinsen.hub.record import Score
+from anfinsen.report.draw import Dot, Mark, score_figure
+from anfinsen.tasks.base import Task
+from anfinsen.tasks.metrics import METRICS
+
+OURS = "anfinsen"
+"""How the names of our own models begin."""
+_LOWER_BY_NAME = ("rmse", "mae", "mse", "perplexity", "ece", "loss", "error")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The headline score of one task on one split, with its rivals, best first."""
+
+    score: Score
+    baselines: tuple[Score, ...]
+    published: tuple[Score, ...]
+    lower_is_better: bool
+
+    @property
+    def headline(self) -> str:
+        """The score with everything that a score must carry."""
+        return f"{metric_title(self.score.metric)} {figure_with_interval(self.score)}"
+
+    @property
+    def circumstance(self) -> str:
+        """Over what the score was measured."""
+        proteins = f"n = {self.score.n:,} proteins, " if self.score.n is not None else ""
+        return f"{proteins}split {self.score.split} of {self.score.dataset}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether the model beats its best baseline, said either way."""
+        if not self.baselines:
+            return "No baseline was measured beside it, so the score alone says little."
+        best = self.baselines[0]
+        rival = f"its best baseline ({best.model}, {score_figure(best.value)})"
+        if not is_better(self.score.value, best.value, lower=self.lower_is_better):
+            return f"It does not beat {rival}: trust that simple rule at least as much."
+        bound = self.score.high if self.lower_is_better else self.score.low
+        if bound is not None and not is_better(bound, best.value, lower=self.lower_is_better):
+            return f"It is ahead of {rival}, but the 95% interval reaches that far: the lead may be chance."
+        return f"It beats {rival}."
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether the verdict is a caution."""
+        return not self.verdict.startswith("It beats")
+
+    def dots(self, baselines: int = 2, published: int = 1) -> list[Dot]:
+        """The rows of the small picture: this model, its best baselines, the best published figures."""
+        rows = [_dot(self.score, "This model", "ours")]
+        rows += [_dot(score, score.model, "baseline") for score in self.baselines[:baselines]]
+        return rows + [_dot(score, score.model, "published") for score in self.published[:published]]
+
+
+def find_standing(scores: Sequence[Score], task: Task | None) -> Standing | None:
+    """The headline score among `scores`: the task's first metric on its first test split; None if we have none."""
+    ours = [score for score in scores if is_ours(score)]
+    if not ours:
+        return None
+    metrics = list(task.metrics) if task is not None else []
+    splits = list(task.tests) if task is not None else []
+    chosen = min(ours, key=lambda score: (_rank(score.metric, metrics), _rank(score.split, splits)))
+    lower = lower_is_better(chosen.metric)
+    rivals = [s for s in scores if (s.metric, s.split) == (chosen.metric, chosen.split) and not is_ours(s)]
+    rivals.sort(key=lambda score: score.value, reverse=not lower)
+    return Standing(
+        chosen,
+        tuple(score for score in rivals if not score.published),
+        tuple(score for score in rivals if score.published),
+        lower,
+    )
+
+
+def is_ours(score: Score) -> bool:
+    """Whether a row is a measured score of a model of ours."""
+    return score.model.lower().startswith(OURS) and not score.published
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a small score is a good one; a score that nobody registered is judged by its name."""
+    if metric in METRICS:
+        return not METRICS[metric].higher_is_better
+    return any(word in metric.lower() for word in _LOWER_BY_NAME)
+
+
+def is_better(value: float, other: float, *, lower: bool) -> bool:
+    """Whether `value` is strictly better than `other`."""
+    return value < other if lower else value > other
+
+
+def figure_with_interval(score: Score) -> str:
+    """A score and its 95 % interval, or the statement that there is none."""
+    if score.low is None or score.high is None:
+        return f"{score_figure(score.value)} (no interval given)"
+    return f"{score_figure(score.value)} (95% interval {score_figure(score.low)} to {score_figure(score.high)})"
+
+
+def metric_title(metric: str) -> str:
+    """A score's name as it is written in print."""
+    return {
+        "mcc": "MCC",
+        "rmse": "RMSE",
+        "mae": "MAE",
+        "r2": "R²",
+        "ece": "ECE",
+        "spearman": "Spearman",
+        "macro_f1": "macro F1",
+    }.get(metric, metric[:1].upper() + metric[1:])
+
+
+def _rank(name: str, order: list[str]) -> int:
+    return order.index(name) if name in order else len(order)
+
+
+def _dot(score: Score, label: str, mark: Mark) -> Dot:
+    return Dot(label, score.value, mark, score.low, score.high)

@@ -1,0 +1,73 @@
+"""What a person sees while a file is being answered: a moving bar, the first answers, and where everything is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from anfinsen.inference.jobs import JobResult
+from anfinsen.inference.prediction import Prediction
+from anfinsen.report.terminal import show
+from anfinsen.tasks import Task
+
+SHOWN = 5
+"""So many proteins are shown in the terminal; the report shows all."""
+
+
+class Watcher:
+    """Told each answer as it comes; use it as a context."""
+
+    def __init__(self, console: Console, tasks: Sequence[Task]) -> None:
+        self.console = console
+        self.tasks = {task.name: task for task in tasks}
+        self._first: list[Prediction] = []
+        self._bar = Progress(
+            TextColumn("answering"),
+            BarColumn(),
+            TextColumn("{task.completed:,} proteins, {task.fields[residues]:,} residues"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._row = self._bar.add_task("answering", total=None, residues=0)
+        self._residues = 0
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, prediction: Prediction | None) -> None:
+        """One more protein is done; None if it was done before this run."""
+        if prediction is not None:
+            self._residues += len(prediction.sequence)
+            if len(self._first) < SHOWN:
+                self._first.append(prediction)
+        self._bar.update(self._row, advance=1, residues=self._residues)
+
+    def conclude(self, result: JobResult, folder: Path) -> None:
+        """The first answers, what was refused, and where the files are."""
+        for prediction in self._first:
+            show(prediction, self.tasks, self.console)
+        if result.answered > len(self._first):
+            self.console.print(f"and {result.answered - len(self._first):,} more in the report.")
+        if result.resumed:
+            self.console.print(f"{result.resumed:,} were answered in an earlier run and were not done again.")
+        for merged in result.merged[:SHOWN]:
+            self.console.print(escape(str(merged)))
+        for refused in result.refused[:SHOWN]:
+            self.console.print(f"[red]Refused:[/] {escape(str(refused))}")
+        if len(result.refused) > SHOWN:
+            self.console.print(f"and {len(result.refused) - SHOWN:,} more refused; see {folder / 'refused.csv'}.")
+        if result.answered + result.resumed:
+            self.console.print(f"Report: {folder / 'report.html'}")

@@ -1,0 +1,70 @@
+"""Ask a network: any tasks, any number of proteins, one pass through the body, answers in the order asked.
+
+Training asks to judge and to calibrate, prediction to answer, the benchmark to score: all by this one way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy
+import torch
+from numpy.typing import NDArray
+
+from anfinsen.data.batch import bucket, pack
+from anfinsen.data.example import Example
+from anfinsen.models.network import Network
+from anfinsen.tasks.base import Task
+
+BUDGET = 8192
+"""Tokens in one packed row; more costs memory and gains nothing on a CPU."""
+AHEAD = 256
+"""Examples that are sorted by length together; answers come out in blocks of so many."""
+
+Outputs = dict[str, NDArray[numpy.floating[Any]]]
+
+
+def ask(
+    network: Network, tasks: Sequence[Task], examples: Iterable[Example], *, budget: int = BUDGET
+) -> Iterator[Outputs]:
+    """One dictionary an example: task name -> the head's outputs, (size,) or (L, size)."""
+    source = iter(examples)
+    device = next(network.parameters()).device
+    while block := list(islice(source, AHEAD)):
+        lengths = numpy.array([len(example.protein) for example in block])
+        answered: dict[int, Outputs] = {}
+        for group in bucket(lengths, budget, numpy.arange(len(block))):
+            chosen = [block[index] for index in group]
+            answered |= dict(zip(map(int, group), _ask_group(network, tasks, chosen, device), strict=True))
+        yield from (answered[index] for index in range(len(block)))
+
+
+@torch.inference_mode()
+def _ask_group(
+    network: Network, tasks: Sequence[Task], group: Sequence[Example], device: torch.device
+) -> list[Outputs]:
+    tokens, lengths = pack([example.protein.sequence for example in group])
+    states, residues = network.states(tokens.to(device), lengths)
+    answers: list[Outputs] = [{} for _ in group]
+    for task in tasks:
+        conditions = task.condition_rows([example.conditions for example in group]).to(device)
+        outputs = network.ask(task.name, states, residues, conditions).float().cpu()
+        parts = outputs.split(residues) if task.target.per_residue else outputs
+        for answer, part in zip(answers, parts, strict=True):
+            answer[task.name] = part.numpy()
+    return answers
+
+
+def validation_loss(network: Network, task: Task, examples: Sequence[Example], *, budget: int = BUDGET) -> float:
+    """The mean loss over the known values of some examples."""
+    device = next(network.parameters()).device
+    lengths = numpy.array([len(example.protein) for example in examples])
+    total, known = 0.0, 0
+    with torch.inference_mode():
+        for group in bucket(lengths, budget, numpy.arange(len(examples))):
+            batch = task.collate([examples[index] for index in group]).to(device)
+            loss, count = task.loss(network(batch, task.name), batch)
+            total, known = total + float(loss), known + count
+    return total / max(1, known)

@@ -1,0 +1,116 @@
+"""The waist of the house: everything the platform can do is a Task, and a Task is one file.
+
+    words (for a newcomer) + target (what an answer is) + table (where examples come from) + conditions
+
+From these alone come the training batches, the command line's choices, the report's card, the benchmark's
+rows and a place in the contract tests. A task file opens with a plain paragraph, ends with `TASK = Task(...)`,
+and is found by lying in this folder (or by the entry-point group `anfinsen.tasks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy
+import torch
+from torch import Tensor
+
+from anfinsen.data.batch import Batch, pack
+from anfinsen.data.catalog import Table
+from anfinsen.data.example import Example
+from anfinsen.models.network import HeadShape
+from anfinsen.registry import Registry
+from anfinsen.tasks.targets import Answer, Calibration, Floats, Target
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A number that an answer depends on, such as a temperature; the network sees (x - center) / spread."""
+
+    name: str
+    unit: str
+    meaning: str
+    center: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure from the literature, printed beside ours and marked as published."""
+
+    model: str
+    metric: str
+    value: float
+    split: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing the platform can do.
+
+    `question` is what a user asks ("Where in the cell does it work?"); `say` turns an answer into a
+    sentence; `metrics` names the scores, the headline first; `terms` explains the task's own words.
+    """
+
+    name: str
+    title: str
+    question: str
+    explanation: str
+    target: Target
+    table: Table
+    metrics: tuple[str, ...]
+    say: Callable[[Answer], str]
+    conditions: tuple[Condition, ...] = ()
+    tests: tuple[str, ...] = ("test",)
+    published: tuple[Published, ...] = ()
+    terms: Mapping[str, str] = field(default_factory=dict)
+    limits: str = ""
+
+    @property
+    def shape(self) -> HeadShape:
+        """The head that this task needs."""
+        return HeadShape(self.target.head, self.target.size, len(self.conditions))
+
+    def examples(self, split: str) -> list[Example]:
+        """The examples of one split; a task that must filter its table says so here."""
+        return self.table.load(split)
+
+    def prepare(self, example: Example, generator: numpy.random.Generator) -> Example:
+        """One training view of an example; a task that crops, masks or augments says so here."""
+        return example
+
+    def pose(self, example: Example, index: int) -> Example:
+        """The example as a benchmark or a validation poses it: always the same for the same index."""
+        return example
+
+    def answers(self, outputs: Sequence[Floats], examples: Sequence[Example], calibration: Calibration) -> list[Answer]:
+        """Outputs as JSON answers, one for each example."""
+        return [self.target.answer(output, calibration) for output in outputs]
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Examples as one packed row with targets and conditions."""
+        tokens, lengths = pack([example.protein.sequence for example in examples])
+        targets = [numpy.atleast_1d(self.target.encode(example)) for example in examples]
+        return Batch(
+            tokens=tokens,
+            lengths=lengths,
+            conditions=self.condition_rows([example.conditions for example in examples]),
+            target=torch.from_numpy(numpy.concatenate(targets)),
+            keys=tuple(example.protein.sha256 for example in examples),
+        )
+
+    def condition_rows(self, rows: Sequence[Mapping[str, float]]) -> Tensor:
+        """Conditions as the network sees them, (B, K), NaN where unknown."""
+        values = [[(row.get(c.name, float("nan")) - c.center) / c.spread for c in self.conditions] for row in rows]
+        return torch.tensor(values, dtype=torch.float32).reshape(len(rows), len(self.conditions))
+
+    def loss(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, int]:
+        """The summed loss of a batch and the number of known values in it."""
+        assert batch.target is not None  # collate always sets it; a batch without a target has no loss
+        return self.target.loss(outputs, batch.target)
+
+
+TASKS: Registry[Task] = Registry("task", "anfinsen.tasks")
+"""Every task by name."""

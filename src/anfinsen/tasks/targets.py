@@ -1,0 +1,249 @@
+"""What an answer can be: a label, a number, or one token a residue.
+
+A target turns a value into a tensor, outputs into a loss, and outputs into the JSON answer that
+predictions.jsonl holds. It knows no task; a task is a target with words, data and a place.
+
+    Label   one of K classes for the protein        logits (B, K)  -> {"label", "probability", "set", "probabilities"}
+    Number  one quantity with a unit                (B, 2)         -> {"value", "unit", "low", "high"}
+    Tokens  one of K letters for every residue      logits (R, K)  -> {"tokens", "probabilities"}
+
+A calibration is a small dictionary of numbers, fitted on examples that training never saw and kept in
+the bundle: a temperature for probabilities (Guo et al. 2017, arXiv 1706.04599), a conformal quantile for
+sets and intervals (Angelopoulos & Bates 2021, arXiv 2107.07511).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+from torch.nn import functional
+
+from anfinsen.data.example import Example
+from anfinsen.errors import UsageError
+from anfinsen.models.heads import HeadKind
+
+UNKNOWN = -100
+"""A class that is not known; PyTorch's cross-entropy leaves it out."""
+COVERAGE = 0.9
+"""Share of proteins whose true answer lies in the conformal set or interval."""
+
+Floats = NDArray[numpy.floating[Any]]
+Calibration = dict[str, float]
+Answer = dict[str, Any]
+
+
+class Target(ABC):
+    """One kind of answer."""
+
+    kind: ClassVar[str]
+    per_residue: ClassVar[bool] = False
+    head: ClassVar[HeadKind]
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Width of the head's output."""
+
+    @abstractmethod
+    def encode(self, example: Example) -> NDArray[Any]:
+        """The value as an array: a scalar, or (L,) where one is due for each residue."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:
+        """The summed loss and over how many known values it was summed."""
+
+    @abstractmethod
+    def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
+        """One protein's outputs, (size,) or (L, size), as its JSON answer."""
+
+    @abstractmethod
+    def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
+        """Fit the calibration on outputs for examples whose values are known."""
+
+
+@dataclass(frozen=True)
+class Label(Target):
+    """One of several classes for the whole protein."""
+
+    classes: tuple[str, ...]
+    kind: ClassVar[str] = "label"
+    head: ClassVar[HeadKind] = "pooled"
+
+    @property
+    def size(self) -> int:
+        return len(self.classes)
+
+    def encode(self, example: Example) -> NDArray[Any]:
+        if example.value is None:
+            return numpy.array(UNKNOWN)
+        if example.value not in self.classes:
+            raise UsageError(
+                f"'{example.value}' is not one of the classes {', '.join(self.classes)}.",
+                remedy="Correct the label or leave the row out.",
+            )
+        return numpy.array(self.classes.index(str(example.value)))
+
+    def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:
+        return _cross_entropy(outputs, target)
+
+    def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
+        probabilities = softmax(outputs / calibration.get("temperature", 1.0))
+        best = int(probabilities.argmax())
+        inside = probabilities >= calibration.get("threshold", 1.0)
+        inside[best] = True
+        order = numpy.argsort(-probabilities)
+        return {
+            "label": self.classes[best],
+            "probability": float(probabilities[best]),
+            "set": [self.classes[index] for index in order if inside[index]],
+            "probabilities": {self.classes[index]: float(probabilities[index]) for index in order},
+        }
+
+    def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
+        logits = numpy.stack(outputs)
+        truth = numpy.array([int(self.encode(example)) for example in examples])
+        temperature = fit_temperature(logits, truth)
+        true_share = softmax(logits / temperature)[numpy.arange(len(truth)), truth]
+        return {
+            "temperature": temperature,
+            "threshold": 1.0 - conformal_quantile(1.0 - true_share),
+            "n": float(len(truth)),
+        }
+
+
+@dataclass(frozen=True)
+class Tokens(Target):
+    """One letter for every residue; `names` says in words what each letter means."""
+
+    letters: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    head: HeadKind = "residue"  # type: ignore[misc]  # the language model's tokens have a head of their own
+    kind: ClassVar[str] = "tokens"
+    per_residue: ClassVar[bool] = True
+
+    @property
+    def size(self) -> int:
+        return len(self.letters)
+
+    def encode(self, example: Example) -> NDArray[Any]:
+        length = len(example.protein)
+        if example.value is None:
+            return numpy.full(length, UNKNOWN)
+        value = str(example.value)
+        if len(value) != length or (example.mask is not None and len(example.mask) != length):
+            raise UsageError(
+                f"'{example.protein.id}' has {length} residues but {len(value)} labels.",
+                remedy="Give one label for each residue, or leave the row out; nothing is padded.",
+            )
+        table = numpy.full(256, UNKNOWN)
+        for number, letter in enumerate(self.letters):
+            if len(letter) == 1:
+                table[ord(letter)] = number
+        numbers: NDArray[Any] = table[numpy.frombuffer(value.encode("ascii", "replace"), dtype=numpy.uint8)]
+        if example.mask is not None:
+            known = numpy.frombuffer(example.mask.encode(), dtype=numpy.uint8) == ord("1")
+            numbers = numpy.where(known, numbers, UNKNOWN)
+        return numbers
+
+    def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:
+        return _cross_entropy(outputs, target)
+
+    def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
+        probabilities = softmax(outputs / calibration.get("temperature", 1.0))
+        best = probabilities.argmax(-1)
+        return {
+            "tokens": "".join(self.letters[index] for index in best),
+            "probabilities": {
+                letter: [round(float(share), 4) for share in probabilities[:, number]]
+                for number, letter in enumerate(self.letters)
+            },
+        }
+
+    def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
+        logits = numpy.concatenate(list(outputs))
+        truth = numpy.concatenate([self.encode(example) for example in examples])
+        known = truth != UNKNOWN
+        return {"temperature": fit_temperature(logits[known], truth[known]), "n": float(len(examples))}
+
+
+@dataclass(frozen=True)
+class Number(Target):
+    """A quantity; the head gives its place and its spread in units of `spread` around `center`."""
+
+    unit: str
+    center: float = 0.0
+    spread: float = 1.0
+    kind: ClassVar[str] = "number"
+    head: ClassVar[HeadKind] = "pooled"
+
+    @property
+    def size(self) -> int:
+        return 2
+
+    def encode(self, example: Example) -> NDArray[Any]:
+        value = numpy.nan if example.value is None else float(example.value)  # type: ignore[arg-type]
+        return numpy.array((value - self.center) / self.spread, dtype=numpy.float32)
+
+    def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:
+        """Gaussian log-likelihood, whose spread makes the interval as wide as the protein deserves."""
+        known = ~target.isnan()
+        place, log_spread = outputs[known].float().unbind(-1)
+        log_spread = log_spread.clamp(-3.0, 3.0)
+        error = (target[known] - place) ** 2 * (-2 * log_spread).exp()
+        return (0.5 * error + log_spread).sum(), int(known.sum())
+
+    def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
+        place, spread = self._read(outputs)
+        reach = calibration.get("quantile", 1.645) * spread
+        return {
+            "value": round(float(place), 3),
+            "unit": self.unit,
+            "low": round(float(place - reach), 3),
+            "high": round(float(place + reach), 3),
+        }
+
+    def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
+        place, spread = self._read(numpy.stack(outputs))
+        truth = numpy.array([float(example.value) for example in examples])  # type: ignore[arg-type]
+        return {"quantile": conformal_quantile(numpy.abs(truth - place) / spread), "n": float(len(truth))}
+
+    def _read(self, outputs: Floats) -> tuple[Floats, Floats]:
+        place = self.center + self.spread * outputs[..., 0]
+        return place, self.spread * numpy.exp(outputs[..., 1].clip(-3.0, 3.0))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities along the last axis."""
+    raised = numpy.exp(logits - logits.max(-1, keepdims=True))
+    shares: Floats = raised / raised.sum(-1, keepdims=True)
+    return shares
+
+
+def fit_temperature(logits: Floats, truth: NDArray[Any]) -> float:
+    """The temperature at which the probabilities are least surprised by the truth."""
+    rows = torch.from_numpy(numpy.asarray(logits, dtype=numpy.float32))
+    classes = torch.from_numpy(truth.astype(numpy.int64))
+
+    def surprise(log_temperature: float) -> float:
+        return float(functional.cross_entropy(rows / float(numpy.exp(log_temperature)), classes))
+
+    return float(numpy.exp(minimize_scalar(surprise, bounds=(-2.5, 2.5), method="bounded").x))
+
+
+def conformal_quantile(scores: Floats, coverage: float = COVERAGE) -> float:
+    """The finite-sample quantile that makes `coverage` hold for a new, exchangeable protein."""
+    rank = min(len(scores), int(numpy.ceil((len(scores) + 1) * coverage)))
+    return float(numpy.sort(scores)[rank - 1])
+
+
+def _cross_entropy(outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:
+    total = functional.cross_entropy(outputs.float(), target, ignore_index=UNKNOWN, reduction="sum")
+    return total, int((target != UNKNOWN).sum())

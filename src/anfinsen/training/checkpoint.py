@@ -1,0 +1,119 @@
+"""Checkpoints that are whole or absent: written beside, hashed, renamed, manifest last; no pickle anywhere.
+
+    run/checkpoints/step-00000120/
+        tensors.safetensors    weights, moving averages, optimiser moments, random streams
+        state.json             step, place in the stream, best score, everything that is no tensor
+        manifest.json          SHA-256 of the two; a folder without it is no checkpoint
+
+`newest` returns the newest checkpoint whose hashes hold and says which damaged ones it passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from anfinsen.errors import CheckpointError
+
+TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+
+
+def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], *, keep: int = 2) -> Path:
+    """Write the checkpoint of `step` and forget all but the newest `keep`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"step-{step:08d}"
+    beside = folder / f".writing-{final.name}"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, beside / TENSORS)
+    (beside / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+    hashes = {name: file_hash(beside / name) for name in (TENSORS, STATE)}
+    for name in hashes:
+        _flush(beside / name)
+    (beside / MANIFEST).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+    _flush(beside / MANIFEST)
+    shutil.rmtree(final, ignore_errors=True)
+    beside.rename(final)
+    for old in sorted(folder.glob("step-*"))[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and state of one checkpoint, after its hashes have been checked."""
+    manifest = path / MANIFEST
+    try:
+        hashes = json.loads(manifest.read_text(encoding="utf-8"))
+        for name in (TENSORS, STATE):
+            if hashes[name] != file_hash(path / name):
+                raise CheckpointError(
+                    f"{path.name}/{name} is damaged: its hash is not the one in {MANIFEST}.",
+                    remedy="Delete that folder; the checkpoint before it is used.",
+                )
+        return load_file(path / TENSORS), json.loads((path / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path.name} is incomplete: {error}.", remedy="Delete that folder; the checkpoint before it is used."
+        ) from None
+
+
+def newest(folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest whole checkpoint, or None, and a sentence for each damaged one that was passed over."""
+    passed: list[str] = []
+    for path in sorted(folder.glob("step-*"), reverse=True):
+        try:
+            load(path)
+        except CheckpointError as error:
+            passed.append(str(error))
+        else:
+            return path, passed
+    return None, passed
+
+
+def flatten_optimizer(optimizer: torch.optim.Optimizer, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimiser's state as named tensors and as JSON."""
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, Any] = {}
+    state = optimizer.state_dict()
+    for index, moments in state["state"].items():
+        for key, value in moments.items():
+            if isinstance(value, Tensor):
+                tensors[f"{name}.{index}.{key}"] = value
+            else:
+                plain[f"{index}.{key}"] = value
+    return tensors, {"plain": plain, "groups": state["param_groups"]}
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, name: str, tensors: Mapping[str, Tensor], saved: Mapping[str, Any]
+) -> None:
+    """Put a flattened state back."""
+    state: dict[int, dict[str, Any]] = {}
+    found: dict[str, Any] = {
+        key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")
+    }
+    for key, value in {**found, **saved["plain"]}.items():
+        index, moment = key.split(".", 1)
+        state.setdefault(int(index), {})[moment] = value
+    groups = [{**group, "betas": tuple(group["betas"])} if "betas" in group else group for group in saved["groups"]]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,59 @@
+"""A recipe: everything that decides a training, as one TOML file that can be read aloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from anfinsen.config import Config, read_toml
+from anfinsen.errors import ConfigError
+from anfinsen.models.encoder import EncoderConfig
+from anfinsen.training.engine import TrainConfig
+
+Mode = Literal["frozen", "full"]
+
+
+class Recipe(Config):
+    """What `anfinsen train` does; `--set train.steps=500` changes any of it from the command line."""
+
+    name: str = "my-model"
+    """What the model is called."""
+    tasks: tuple[str, ...] = ()
+    """The tasks to learn; named on the command line if not here."""
+    mode: Mode = "frozen"
+    """frozen: only heads learn, each task by itself; full: body and heads learn all tasks together."""
+    encoder: EncoderConfig | None = None
+    """The shape of a new encoder; without it the bundle that is continued gives the body."""
+    train: TrainConfig = TrainConfig()
+    """The loop."""
+    shares: dict[str, float] = {}
+    """In full mode, the share of steps of each task; 1 where nothing is said."""
+    task: dict[str, dict[str, Any]] = {}
+    """Changes to a task's own settings, such as [task.masked] window = 256."""
+    validate_on: int = 1000
+    """At most so many validation proteins are looked at while training."""
+
+    @classmethod
+    def read(cls, path: str | Path | None, changes: tuple[str, ...] = ()) -> Self:
+        """A recipe from a TOML file (or the defaults) with `key=value` changes on top."""
+        values = read_toml(path) if path is not None else {}
+        for change in changes:
+            _change(values, change)
+        return cls.build(values, source=str(path or "the settings"))
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    """Apply one 'train.steps=500' to nested settings; TOML decides what the value is."""
+    import tomllib
+
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise ConfigError(f"'{change}' is no setting.", remedy="Write it as key=value, for example train.steps=500.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *tables, name = key.strip().split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+    values[name] = value

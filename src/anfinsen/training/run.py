@@ -1,0 +1,162 @@
+"""From a recipe to a bundle: load, train, calibrate on proteins that training never saw, write.
+
+The validation split is cut in two by the proteins' hashes: one half decides when to stop, the other half
+fits the calibration. The test split is not touched here; only the benchmark looks at it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+from torch import nn
+
+from anfinsen import runtime
+from anfinsen.data.batch import Stream
+from anfinsen.data.example import Example
+from anfinsen.data.neighbours import Reach
+from anfinsen.errors import ConfigError, UsageError
+from anfinsen.hub.bundle import MASKED, Bundle
+from anfinsen.hub.record import TaskRecord
+from anfinsen.models.encoder import Encoder
+from anfinsen.models.frozen import FrozenBody
+from anfinsen.models.network import HeadShape, NativeBody, Network
+from anfinsen.tasks import Task
+from anfinsen.tasks.ask import ask, validation_loss
+from anfinsen.training.engine import Course, Trainer, Watch
+from anfinsen.training.recipe import Recipe
+
+
+def train(
+    tasks: Sequence[Task], recipe: Recipe, out: Path, *, start: Bundle | None = None, watch: Sequence[Watch] = ()
+) -> Bundle:
+    """Train `tasks` as the recipe says in the folder `out`, resuming what was begun, and save `out/bundle`."""
+    if not tasks:
+        raise UsageError(
+            "No task was named.", remedy="Name one, for example: anfinsen train localization --out runs/mine"
+        )
+    runtime.seed_everything(recipe.train.seed)
+    tasks = [replace(task, **recipe.task.get(task.name, {})) for task in tasks]
+    network, records, reaches = _assemble(tasks, recipe, start)
+    lessons = {task.name: _Lesson(task, recipe) for task in tasks}
+    if recipe.mode == "frozen":
+        for task in tasks:
+            _learn(network, [lessons[task.name]], recipe, out / task.name, watch)
+    else:
+        _learn(network, list(lessons.values()), recipe, out, watch)
+    for name, lesson in lessons.items():
+        records[name] = lesson.record(network)
+        if name != MASKED:
+            reaches[name] = Reach.fit([example.protein for example in lesson.train])
+    bundle = Bundle(recipe.name, network, records, reaches, _provenance(recipe, start))
+    bundle.remember()
+    bundle.save(out / "bundle")
+    return bundle
+
+
+class _Lesson:
+    """One task's examples: to train on, to stop by, to calibrate on."""
+
+    def __init__(self, task: Task, recipe: Recipe) -> None:
+        self.task = task
+        self.train = task.examples("train")
+        valid = [task.pose(example, index) for index, example in enumerate(task.examples("valid"))]
+        self.stop_by = [example for example in valid if _is_even(example)][: recipe.validate_on]
+        self.calibrate_on = [example for example in valid if not _is_even(example)]
+        if not self.train or not self.stop_by or not self.calibrate_on:
+            raise UsageError(
+                f"The table of '{task.name}' has too few examples to train on.",
+                remedy="Give at least a few dozen, some of them in the validation split.",
+            )
+
+    def course(self, recipe: Recipe) -> Course:
+        stream = Stream(
+            self.train,
+            budget=recipe.train.tokens,
+            seed=recipe.train.seed,
+            prepare=self.task.prepare,
+            window=getattr(self.task, "window", None),
+        )
+        return Course(self.task, stream, recipe.shares.get(self.task.name, 1.0))
+
+    def record(self, network: Network) -> TaskRecord:
+        shape, table = self.task.shape, self.task.table
+        calibration: dict[str, float] = {}
+        if shape.kind != "masked":
+            outputs = [answer[self.task.name] for answer in ask(network, [self.task], self.calibrate_on)]
+            calibration = self.task.target.calibrate(outputs, self.calibrate_on)
+        return TaskRecord(
+            kind=shape.kind,
+            size=shape.size,
+            conditions=tuple(condition.name for condition in self.task.conditions),
+            calibration=calibration,
+            dataset=f"{table.title} ({table.name}, split train)",
+            licence=table.licence,
+            data_sha256=data_hash(self.train),
+            trained_on=len(self.train),
+        )
+
+
+def data_hash(examples: Sequence[Example]) -> str:
+    """SHA-256 of examples in their order: residues, values, masks and conditions."""
+    digest = hashlib.sha256()
+    for example in examples:
+        row = [example.protein.sequence, example.value, example.mask, sorted(example.conditions.items())]
+        digest.update(json.dumps(row).encode())
+    return digest.hexdigest()
+
+
+def _assemble(
+    tasks: Sequence[Task], recipe: Recipe, start: Bundle | None
+) -> tuple[Network, dict[str, TaskRecord], dict[str, Reach]]:
+    """The network to be trained, with what is known about the heads that it already has."""
+    shapes: dict[str, HeadShape] = {task.name: task.shape for task in tasks}
+    if start is None:
+        if recipe.encoder is None:
+            raise ConfigError(
+                "Neither a bundle to continue nor the shape of a new encoder is given.",
+                remedy="Use --from BUNDLE, or add an [encoder] table to the recipe.",
+            )
+        body: nn.Module = NativeBody(Encoder(recipe.encoder), recipe.encoder.dim, recipe.encoder.longest)
+        return Network(_prepared(body, recipe), shapes), {}, {}
+    kept = {name: shape for name, shape in start.network.shapes.items() if name not in shapes}
+    network = Network(_prepared(start.network.body, recipe), {**kept, **shapes})
+    for name, head in start.network.heads.items():
+        # a head whose shape has not changed goes on from where it was
+        if network.shapes[name] == start.network.shapes[name]:
+            network.heads[name].load_state_dict(head.state_dict())
+    return network, {name: start.records[name] for name in kept}, {n: r for n, r in start.reaches.items() if n in kept}
+
+
+def _prepared(body: nn.Module, recipe: Recipe) -> nn.Module:
+    return FrozenBody(body) if recipe.mode == "frozen" else body
+
+
+def _learn(network: Network, lessons: Sequence[_Lesson], recipe: Recipe, folder: Path, watch: Sequence[Watch]) -> None:
+    names = {lesson.task.name for lesson in lessons}
+    for name, head in network.heads.items():
+        head.requires_grad_(name in names)
+
+    def judge(judged: nn.Module) -> float:
+        assert isinstance(judged, Network)
+        return float(numpy.mean([validation_loss(judged, lesson.task, lesson.stop_by) for lesson in lessons]))
+
+    courses = [lesson.course(recipe) for lesson in lessons]
+    Trainer(network, courses, recipe.train, folder, judge=judge, watch=watch, device=runtime.pick_device()).fit()
+
+
+def _is_even(example: Example) -> bool:
+    return int(hashlib.sha256(example.protein.id.encode()).hexdigest(), 16) % 2 == 0
+
+
+def _provenance(recipe: Recipe, start: Bundle | None) -> dict[str, str]:
+    made: dict[str, Any] = {"recipe": recipe.model_dump_json(), **runtime.describe()}
+    if start is not None:
+        made["continued_from"] = f"{start.name} {start.sha256}"
+    # what a machine has to do with it is its versions, not how many cores it had
+    return {key: str(value) for key, value in made.items() if key not in ("cores", "system")}

@@ -1,0 +1,120 @@
+"""What every registered task must be able to do, on a network small enough to learn eight proteins by heart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from anfinsen.data.batch import Stream
+from anfinsen.data.example import Example
+from anfinsen.data.neighbours import Reach
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import TaskRecord
+from anfinsen.models.encoder import Encoder, EncoderConfig
+from anfinsen.models.network import NativeBody, Network
+from anfinsen.structure.protein import Protein
+from anfinsen.tasks import TASKS, Task
+from anfinsen.tasks.ask import ask, validation_loss
+from anfinsen.tasks.targets import Label, Number, Tokens
+from anfinsen.training.engine import Course, TrainConfig, Trainer
+
+NAMES = list(TASKS)
+
+
+def make_examples(task: Task, count: int = 8) -> list[Example]:
+    """Invented proteins with invented answers that a network can learn by heart."""
+    generator = numpy.random.default_rng(1)
+    made = []
+    for index in range(count):
+        sequence = "".join(generator.choice(list("ACDEFGHIKLMNPQRSTVWY"), size=int(generator.integers(20, 50))))
+        value: str | float | None = None
+        if isinstance(task.target, Label):
+            value = task.target.classes[index % len(task.target.classes)]
+        elif isinstance(task.target, Number):
+            value = task.target.center + task.target.spread * float(generator.normal())
+        elif isinstance(task.target, Tokens) and task.target.head == "residue":
+            value = "".join(generator.choice(list(task.target.letters), size=len(sequence)))
+        conditions = {condition.name: condition.center for condition in task.conditions if index % 2}
+        made.append(task.pose(Example(Protein(f"p{index}", sequence), value, None, conditions), index))
+    return made
+
+
+def make_network(task: Task) -> Network:
+    torch.manual_seed(1)
+    shape = EncoderConfig(layers=1, dim=32, heads=2, inner_dim=64)
+    return Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {task.name: task.shape})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_learns_eight_proteins_by_heart(name: str, tmp_path: Path) -> None:
+    task, network = TASKS[name], make_network(TASKS[name])
+    examples = make_examples(task)
+    before = validation_loss(network, task, examples)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    config = TrainConfig(steps=120, tokens=600, learning_rate=5e-3, warmup=5, save_every=120)
+    Trainer(network, [Course(task, Stream(examples, budget=600, seed=1))], config, tmp_path).fit()
+    after = validation_loss(network, task, examples)
+    assert after < min(0.5 * before, before - 0.5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_answer_is_json_and_has_a_sentence(name: str) -> None:
+    task = TASKS[name]
+    examples = make_examples(task)
+    outputs = [output[name] for output in ask(make_network(task), [task], examples)]
+    calibration = {} if task.target.head == "masked" else task.target.calibrate(outputs, examples)
+    answers = task.answers(outputs, examples, calibration)
+    assert json.loads(json.dumps(answers)) == answers
+    sentence = task.say(answers[0])
+    assert sentence[0].isupper() and sentence.endswith(".")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answers_do_not_depend_on_the_neighbours_in_the_row(name: str) -> None:
+    task, network = TASKS[name], make_network(TASKS[name]).eval()
+    examples = make_examples(task)
+    together = [output[name] for output in ask(network, [task], examples)]
+    for example, expected in zip(examples, together, strict=True):
+        (alone,) = (output[name] for output in ask(network, [task], [example]))
+        numpy.testing.assert_allclose(alone, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_goes_through_a_bundle_unchanged(name: str, tmp_path: Path) -> None:
+    task, network = TASKS[name], make_network(TASKS[name]).eval()
+    examples = make_examples(task)
+    record = TaskRecord(
+        kind=task.shape.kind,
+        size=task.shape.size,
+        conditions=tuple(condition.name for condition in task.conditions),
+        calibration={"temperature": 1.25},
+    )
+    bundle = Bundle("tiny", network, {name: record}, {name: Reach.fit([example.protein for example in examples])})
+    bundle.remember()
+    bundle.save(tmp_path)
+    back = Bundle.load(tmp_path)
+    assert back.records == {name: record}
+    assert back.verify() == []
+    assert back.reaches[name].nearest(examples[0].protein.sequence)[1] == examples[0].protein.id
+    for before, after in zip(ask(network, [task], examples), ask(back.network, [task], examples), strict=True):
+        numpy.testing.assert_allclose(before[name], after[name], atol=2e-2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_words_are_complete(name: str) -> None:
+    task = TASKS[name]
+    assert task.question.endswith("?")
+    assert task.explanation.endswith(".")
+    assert len(task.explanation) > 60
+    assert {"train", "valid"} <= set(task.table.splits)
+    assert set(task.tests) <= set(task.table.splits)
+    assert task.table.licence
+    assert task.table.source
+    for term, meaning in task.terms.items():
+        assert meaning.endswith("."), term

@@ -1,0 +1,107 @@
+"""A task is one file: a new one, from nowhere but this test, goes through train, predict, bench and report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy
+import polars
+import pytest
+from typer.testing import CliRunner
+
+from anfinsen.cli import app
+from anfinsen.data.catalog import Table
+from anfinsen.tasks import TASKS, Task
+from anfinsen.tasks.targets import Answer, Label
+
+RECIPE = """
+name = "charge-model"
+tasks = ["charge"]
+mode = "full"
+[encoder]
+layers = 1
+dim = 32
+heads = 2
+inner_dim = 64
+[train]
+steps = 60
+tokens = 1024
+learning_rate = 5e-3
+warmup = 5
+judge_every = 20
+"""
+
+
+def _say(answer: Answer) -> str:
+    return f"At neutral pH it is {answer['label']}."
+
+
+CHARGE = Task(
+    name="charge",
+    title="Net charge",
+    question="Is it positive or negative?",
+    explanation="Counts what lysine and arginine give against what aspartate and glutamate take.",
+    target=Label(("positive", "negative")),
+    table=Table(
+        "charge.parquet",
+        value="charge",
+        splits={"train": ("train",), "valid": ("valid",), "test": ("test",)},
+        title="Invented peptides",
+        source="this test",
+        licence="CC0",
+    ),
+    metrics=("accuracy",),
+    say=_say,
+    terms={"net charge": "Positive residues minus negative ones."},
+)
+
+
+@pytest.fixture
+def charge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    generator = numpy.random.default_rng(1)
+    rows = []
+    for index in range(240):
+        letters = list("AGLSTV") + list("KR" if index % 2 else "DE") * 2
+        sequence = "".join(generator.choice(letters, size=int(generator.integers(30, 60))))
+        split = "train" if index < 140 else "valid" if index < 190 else "test"
+        rows.append(
+            {"id": f"c{index}", "sequence": sequence, "charge": "positive" if index % 2 else "negative", "split": split}
+        )
+    polars.DataFrame(rows).write_parquet(tmp_path / "charge.parquet")
+    monkeypatch.setenv("ANFINSEN_DATA", str(tmp_path))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    TASKS.add("charge", CHARGE)
+    yield tmp_path
+    TASKS.remove("charge")
+
+
+def test_a_fourth_task_goes_the_whole_way(charge: Path) -> None:
+    run = CliRunner().invoke
+    trained = run(app, ["train", "--recipe", str(charge / "recipe.toml"), "--out", str(charge / "run")])
+    assert trained.exit_code == 0, trained.output
+    bundle = str(charge / "run" / "bundle")
+
+    listed = run(app, ["tasks"])
+    assert "charge" in listed.output
+
+    benched = run(app, ["bench", "charge", "--bundle", bundle, "--json", str(charge / "rows.jsonl"), "--write"])
+    assert benched.exit_code == 0, benched.output
+    rows = [json.loads(line) for line in (charge / "rows.jsonl").read_text().splitlines()]
+    ours = [row for row in rows if row["model"] == "charge-model" and row["metric"] == "accuracy"]
+    assert len(ours) == 1 and ours[0]["value"] > 0.9 and ours[0]["n"] == 50
+    assert ours[0]["low"] <= ours[0]["value"] <= ours[0]["high"]
+    assert {"majority", "composition"} <= {row["model"].split(" (")[0] for row in rows}
+
+    predicted = run(app, ["predict", "KRKKRAGKLSTKRKVAAKRGLKK", "--bundle", bundle, "--out", str(charge / "out")])
+    assert predicted.exit_code == 0, predicted.output
+    (line,) = (charge / "out" / "predictions.jsonl").read_text().splitlines()
+    answer = json.loads(line)["answers"]["charge"]
+    assert answer["label"] == "positive"
+    assert set(answer) == {"label", "probability", "set", "probabilities", "reach"}
+
+    report = (charge / "out" / "report.html").read_text()
+    assert "At neutral pH it is positive." in report
+    assert "Is it positive or negative?" in report
+    assert "Positive residues minus negative ones." in report
