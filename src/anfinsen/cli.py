@@ -102,13 +102,13 @@ def train(
 
     runtime.use_threads(threads)
     plan = Recipe.read(recipe, tuple(change or ()))
-    chosen = [TASKS[name] for name in tasks or plan.tasks]
-    begun = None if start is None and plan.encoder is not None else Bundle.load(start or default_bundle())
+    plan = plan.replaced(tasks=tuple(tasks)) if tasks else plan
+    is_new = start is None and (plan.encoder is not None or bool(plan.backbone))
+    begun = None if is_new else Bundle.load(start or default_bundle())
     with TrainingProgress(plan.train.steps, screen) as progress:
-        run(chosen, plan, out, start=begun, watch=[progress])
-    screen.print(
-        f"The model is in {out / 'bundle'}. How good it is: anfinsen bench {' '.join(t.name for t in chosen)} --bundle {out / 'bundle'}"
-    )
+        run([TASKS[name] for name in plan.tasks], plan, out, start=begun, watch=[progress])
+    made = out / "bundle"
+    screen.print(f"The model is in {made}. How good it is: anfinsen bench {' '.join(plan.tasks)} --bundle {made}")
 
 
 @app.command()

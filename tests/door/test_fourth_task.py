@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy
 import polars
 import pytest
+import torch
+from transformers import BertConfig, BertModel
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
 from anfinsen.data.catalog import Table
+from anfinsen.errors import ConfigError
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.targets import Answer, Label
 
@@ -75,6 +78,40 @@ def charge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     TASKS.add("charge", CHARGE)
     yield tmp_path
     TASKS.remove("charge")
+
+
+def test_a_public_backbone_by_name_is_trained_on_frozen_and_only_named_in_the_bundle(charge: Path) -> None:
+    checkpoint = save_protbert(charge / "protbert")
+    recipe = f'name = "on-protbert"\ntasks = ["charge"]\nmode = "frozen"\nbackbone = "{checkpoint}"\n[train]\nsteps = 30\ntokens = 2048'
+    (charge / "recipe.toml").write_text(recipe)
+    run = CliRunner().invoke
+    trained = run(app, ["train", "--recipe", str(charge / "recipe.toml"), "--out", str(charge / "run")])
+    assert trained.exit_code == 0, trained.output
+    bundle = charge / "run" / "bundle"
+    assert not (bundle / "model.safetensors").exists()
+    assert json.loads((bundle / "bundle.json").read_text())["backbone"] == str(checkpoint)
+    checked = run(app, ["doctor", "--verify", str(bundle)])
+    assert checked.exit_code == 0, checked.output
+    predicted = run(app, ["predict", "KRKKRAGKLSTKRKVAAKRGLKK", "--bundle", str(bundle), "--out", str(charge / "out")])
+    assert predicted.exit_code == 0, predicted.output
+
+    (charge / "recipe.toml").write_text(recipe.replace("frozen", "full"))
+    refused = run(app, ["train", "--recipe", str(charge / "recipe.toml"), "--out", str(charge / "full")])
+    assert isinstance(refused.exception, ConfigError)
+    assert "can be used frozen only" in str(refused.exception)
+
+
+def save_protbert(folder: Path) -> Path:
+    """A ProtBERT with random weights, small enough for a test."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"LAGVESIKRDTPNQFYMHCWXUBZO"]
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=24, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    )
+    torch.manual_seed(1)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "do_lower_case": false}')
+    return folder
 
 
 def test_a_fourth_task_goes_the_whole_way(charge: Path) -> None:

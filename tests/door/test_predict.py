@@ -131,7 +131,7 @@ def test_a_stopped_job_goes_on_without_doing_a_protein_twice(fasta: Path, tmp_pa
 def test_a_folder_of_other_answers_is_not_mixed(fasta: Path, tmp_path: Path) -> None:
     predictor = Predictor.load(tasks=["localization"])
     run_job([], predictor, tmp_path / "out")
-    with pytest.raises(UsageError, match="already holds answers of .* to localization"):
+    with pytest.raises(UsageError, match=r"already holds answers of .* to localization"):
         run_job([], Predictor.load(), tmp_path / "out")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
+
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example
 from anfinsen.errors import CheckpointError
@@ -130,7 +131,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_is_used(tmp_path:
     content = bytearray((last / checkpoint.TENSORS).read_bytes())
     content[len(content) // 2] ^= 1
     (last / checkpoint.TENSORS).write_bytes(content)
-    with pytest.raises(CheckpointError, match="its hash is not the one in manifest.json"):
+    with pytest.raises(CheckpointError, match=r"its hash is not the one in manifest\.json"):
         checkpoint.load(last)
     path, passed = checkpoint.newest(folder)
     assert path is not None and path.name == "step-00000002"

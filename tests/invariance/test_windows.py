@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def test_windows_cover_a_protein_without_a_gap(length: int, longest: int) -> Non
     assert windows[0][0] == 0
     assert windows[-1][1] == length
     assert all(end - start <= longest for start, end in windows)
-    for (_, end), (start, _) in zip(windows, windows[1:], strict=False):
+    for (_, end), (start, _) in pairwise(windows):
         assert start < end
 
 

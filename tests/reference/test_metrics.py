@@ -170,7 +170,12 @@ def test_resamples_without_a_score_are_left_out_and_counted() -> None:
         ),
         ("mcc", ["a", "a"], labels(["a", "b"]), "There is no mcc over these 2 proteins: only one class is true."),
         ("r2", [1.0, 1.0], numbers([1, 2]), "There is no r2 over these 2 proteins: all true values are the same."),
-        ("accuracy", [None, None], labels(["a", "b"]), "There is no accuracy: none of the 2 proteins has a known value."),
+        (
+            "accuracy",
+            [None, None],
+            labels(["a", "b"]),
+            "There is no accuracy: none of the 2 proteins has a known value.",
+        ),
         ("rmse", [math.nan], numbers([1]), "There is no rmse: none of the 1 proteins has a known value."),
     ],
 )

@@ -26,7 +26,7 @@ def invent(length: int) -> str:
 def mutate(sequence: str, identity: float) -> str:
     letters = numpy.array(list(sequence))
     for place in GENERATOR.choice(len(letters), size=round((1 - identity) * len(letters)), replace=False):
-        letters[place] = GENERATOR.choice(LETTERS[LETTERS != letters[place]])
+        letters[place] = GENERATOR.choice(LETTERS[letters[place] != LETTERS])
     return "".join(letters)
 
 

@@ -56,7 +56,8 @@ class Table:
         if not found:
             raise MissingDataError(
                 f"The table '{self.files}' ({self.title}) is not in {data_folder()}.",
-                remedy=f"Get it from {self.source} ({self.licence}) and set {VARIABLE} to the folder that holds '{self.files}'.",
+                remedy=f"Get it from {self.source} ({self.licence}) and set {VARIABLE} to the folder "
+                f"that holds '{self.files}'.",
             )
         return found
 

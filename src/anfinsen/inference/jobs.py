@@ -50,7 +50,7 @@ def run_job(
     *,
     on_answer: Callable[[Prediction | None], None] = lambda prediction: None,
 ) -> JobResult:
-    """Answer every record into `folder`; `on_answer` is told each new prediction, None for one that was there already."""
+    """Answer every record into `folder`; `on_answer` is told each new prediction, None for an old one."""
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, predictor)
     done = _finished(folder / ANSWERS)

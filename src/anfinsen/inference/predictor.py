@@ -83,7 +83,8 @@ class Predictor:
         return (
             Message(
                 "info",
-                f"With {len(protein):,} residues it is longer than one window of {longest:,}; it was read in overlapping windows.",
+                f"With {len(protein):,} residues it is longer than one window of {longest:,}; "
+                "it was read in overlapping windows.",
             ),
         )
 

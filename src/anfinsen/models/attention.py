@@ -89,7 +89,7 @@ def _products(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor
 
 
 def _products_are_faster(query: Tensor) -> bool:
-    """On a CPU in bf16 the kernel's backward pass is 2 to 8 times slower than plain products up to some 1,000 residues."""
+    """On a CPU in bf16 the kernel's backward pass was 2 to 8 times slower up to some 1,000 residues."""
     return (
         query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad and query.shape[-2] <= 1024
     )

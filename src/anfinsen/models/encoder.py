@@ -76,7 +76,8 @@ class Block(nn.Module):
         query, key, value = self.project(states, rotary)
         attended = attend(query, key, value, lengths, self.scale)
         states = states + self.mix(attended.flatten(1))
-        return states + self.narrow(functional.gelu(self.widen(self.feed_norm(states))))
+        fed: Tensor = self.narrow(functional.gelu(self.widen(self.feed_norm(states))))
+        return states + fed
 
     def project(self, states: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries and keys, turned to their places, and values, each (T, H, C / H)."""
@@ -104,7 +105,8 @@ class Encoder(nn.Module):
 
     def forward(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
         """States after the last norm: tokens (T,) with T = sum(lengths) -> (T, C)."""
-        return self.last_norm(self.layers(tokens, lengths)[-1])
+        states: Tensor = self.last_norm(self.layers(tokens, lengths)[-1])
+        return states
 
     def layers(self, tokens: Tensor, lengths: Sequence[int]) -> list[Tensor]:
         """The embedding and the output of each block before the last norm: layers + 1 tensors (T, C)."""

@@ -47,7 +47,8 @@ class ChainConvolution(nn.Module):
         places = torch.arange(states.shape[0], device=states.device) + shift
         row = states.new_zeros(states.shape[0] + self.reach * len(lengths), states.shape[1])
         row = row.index_copy(0, places, states)
-        return self.convolve(row.T[None])[0].T[places].contiguous()
+        convolved: Tensor = self.convolve(row.T[None])
+        return convolved[0].T[places].contiguous()
 
 
 class MaskedHead(nn.Module):
@@ -122,7 +123,8 @@ class PooledHead(nn.Module):
         scores = self.weigh(states, lengths)
         top = segment_max(scores, lengths).detach()
         raised = (scores - _spread(top, lengths)).exp()
-        return raised / _spread(segment_sum(raised, lengths), lengths)
+        shares: Tensor = raised / _spread(segment_sum(raised, lengths), lengths)
+        return shares
 
 
 def segment_sum(rows: Tensor, lengths: Sequence[int]) -> Tensor:

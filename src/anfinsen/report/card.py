@@ -20,7 +20,7 @@ from anfinsen.report.draw import Bar, range_plot, score_dots, share_bars
 from anfinsen.report.profile import charge, kilodalton
 from anfinsen.report.shapes import TokenTrack, describe, legend, overview
 from anfinsen.report.standing import Standing, find_standing, metric_title
-from anfinsen.report.tracks import FOLDED_FROM, ValueTrack, sequence_blocks
+from anfinsen.report.tracks import DRAWN_UP_TO, FOLDED_FROM, ValueTrack, sequence_blocks
 from anfinsen.structure.protein import Message
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import Answer, Number
@@ -98,7 +98,7 @@ def make_line(number: int, prediction: Prediction, tasks: Mapping[str, Task]) ->
         cells[name] = (words.brief(answer, tasks.get(name)), figure, near is not None and near.far)
     levels = {message.level for message in prediction.messages}
     return Line(
-        words.plain(prediction.id),
+        prediction.id,
         f"protein-{number}",
         len(prediction.sequence),
         cells,
@@ -113,7 +113,7 @@ def make_section(
     """A protein's full section."""
     cards = [make_card(name, answer, tasks.get(name), records.get(name)) for name, answer in prediction.answers.items()]
     return Section(
-        name=words.plain(prediction.id),
+        name=prediction.id,
         anchor=f"protein-{number}",
         length=len(prediction.sequence),
         facts=_facts(prediction, tasks),
@@ -247,7 +247,7 @@ def _track(prediction: Prediction, tasks: Mapping[str, Task]) -> Track:
         spoken=" ".join([*(describe(track) for track in tokens), f"Sequence: {prediction.sequence}."]),
         rows=rows,
         key=key,
-        blocks=blocks,
+        blocks=blocks if length <= DRAWN_UP_TO else [],
         legends=[legend(track) for track in tokens],
         overviews=[overview(track) for track in tokens] if length > FOLDED_FROM else [],
         is_folded=length > FOLDED_FROM,

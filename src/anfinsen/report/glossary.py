@@ -45,16 +45,16 @@ TERMS: Mapping[str, str] = {
         "A fair split keeps close relatives of the training proteins out, else the model is praised for remembering."
     ),
     "n": "Over how many proteins a score was measured. Below about thirty, treat the score as a first impression.",
-    "residue": "One amino acid of the chain. Residues are counted from 1 at the end that is made first, the N-terminus.",
+    "residue": "One amino acid of the chain. Residues are counted from 1 at the end made first, the N-terminus.",
     "hydropathy": (
-        "Whether a stretch of chain avoids water (up) or seeks it (down), after Kyte and Doolittle, over nine residues. "
+        "Whether a stretch of chain avoids water (up) or seeks it (down), after Kyte and Doolittle, over 9 residues. "
         "A long run upward is often a membrane helix or a signal peptide."
     ),
     "charge": (
         "Plus marks lysine and arginine, minus marks aspartate and glutamate, as they are near pH 7. "
         "Histidine and the two ends of the chain are left out."
     ),
-    "mended": "The sequence held something that could not be read as it stood, and it was put right. Each change is listed.",
+    "mended": "The sequence held something that could not be read as it stood and was put right. Every change is told.",
     "accuracy": (
         "The share of proteins whose answer is right. "
         "Compare it with the baseline: some classes are so common that naming them always scores well."

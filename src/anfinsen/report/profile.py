@@ -10,10 +10,10 @@ from biotite.sequence import ProteinSequence
 
 from anfinsen.data.alphabet import RESIDUES
 
-HYDROPATHY = dict(
-    I=4.5, V=4.2, L=3.8, F=2.8, C=2.5, M=1.9, A=1.8, G=-0.4, T=-0.7, S=-0.8,
-    W=-0.9, Y=-1.3, P=-1.6, H=-3.2, E=-3.5, Q=-3.5, D=-3.5, N=-3.5, K=-3.9, R=-4.5,
-)  # fmt: skip
+HYDROPATHY = {
+    "I": 4.5, "V": 4.2, "L": 3.8, "F": 2.8, "C": 2.5, "M": 1.9, "A": 1.8, "G": -0.4, "T": -0.7, "S": -0.8,
+    "W": -0.9, "Y": -1.3, "P": -1.6, "H": -3.2, "E": -3.5, "Q": -3.5, "D": -3.5, "N": -3.5, "K": -3.9, "R": -4.5,
+}  # fmt: skip
 """Kyte and Doolittle's value of each residue: positive avoids water, negative seeks it."""
 CHARGE = {"K": 1, "R": 1, "D": -1, "E": -1}
 """Charge near pH 7."""

@@ -115,6 +115,7 @@ def glyph(start: int, end: int, letter: str, origin: int) -> Markup:
 
 
 def segment(track: TokenTrack, start: int, end: int, letter: str, origin: int) -> Markup:
+    """A box for the part of a run that lies in one block, with its letter in the middle."""
     left, right = max(0, start - origin) * WIDTH, min(BLOCK, end - origin) * WIDTH
     box = Markup('<rect x="{}" y="2" width="{}" height="14" class="{}"/>').format(
         left, right - left, _hue(track, letter)
@@ -124,6 +125,7 @@ def segment(track: TokenTrack, start: int, end: int, letter: str, origin: int) -
 
 
 def told(track: TokenTrack, start: int, end: int, letter: str) -> str:
+    """A run in words: its state, its place and how sure it is."""
     name = track.names.get(letter, letter)
     place = f"residue {end}" if end - start == 1 else f"residues {start + 1} to {end}"
     sure = track.certainty[start:end]

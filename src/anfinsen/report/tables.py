@@ -155,7 +155,8 @@ def written_beside(path: Path) -> Iterator[IO[str]]:
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Cell]], *, raw: bool) -> None:
     with written_beside(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        # the line end of RFC 4180: with a bare \n the module would leave cells that hold a \r without quotes
+        writer = csv.writer(file, lineterminator="\r\n")
         writer.writerow([_guard(name, raw) for name in header])
         for row in rows:
             writer.writerow([_guard(row.get(name), raw) for name in header])

@@ -17,6 +17,8 @@ from anfinsen.report.shapes import BLOCK, HEIGHT, WIDTH, TokenTrack, glyph, segm
 
 FOLDED_FROM = 600
 """Residues above which the blocks are folded away beneath an overview."""
+DRAWN_UP_TO = 5000
+"""Residues above which only the overview is drawn; ten thousand blocks would make a page that no browser likes."""
 _RULER, _SURE, _LETTERS, _VALUES, _HYDROPATHY, _CHARGE, _GAP = 15, 10, 16, 22, 34, 11, 4
 _STEEPEST = 3.0
 """Hydropathy at the edge of its strip; the mean over a window hardly ever goes beyond."""

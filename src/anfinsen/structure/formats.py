@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gemmi
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 from biotite import DeserializationError, InvalidFileError
 from biotite.structure.io import pdbx
 

@@ -89,7 +89,9 @@ TASK = LocalizationTask(
         Published("YLoc", "accuracy", 0.612, "test", "Almagro Armenteros et al. 2017"),
     ),
     terms={
-        "compartment": "A room of the cell, such as the nucleus or the mitochondrion. Most proteins work in one of them.",
+        "compartment": "A room of the cell, such as the nucleus or the mitochondrion. "
+        "Most proteins work in one of them.",
     },
-    limits="Ten compartments of eukaryotic cells, one answer each; bacteria and proteins that live in two places are outside its scope.",
+    limits="Ten compartments of eukaryotic cells, one answer each; bacteria and proteins that live in two places "
+    "are outside its scope.",
 )

@@ -53,8 +53,11 @@ TASK = Task(
         Published("Seq2Tm", "r2", 0.64, "test", "Qiu et al. 2024"),
     ),
     terms={
-        "melting temperature": "The temperature at which half of a protein has lost its shape, written Tm. Above it the protein no longer works.",
-        "growth temperature": "The temperature at which the organism grows best: 37 °C for people, up to 100 °C for microbes of hot springs.",
+        "melting temperature": "The temperature at which half of a protein has lost its shape, written Tm. "
+        "Above it the protein no longer works.",
+        "growth temperature": "The temperature at which the organism grows best. "
+        "It is 37 °C for people and up to 100 °C for microbes of hot springs.",
     },
-    limits="Trained only on proteins that melt at 50 °C or above, so it cannot call a protein fragile: read a value near 50 °C as '50 °C or less'.",
+    limits="Trained only on proteins that melt at 50 °C or above, so it cannot call a protein fragile: "
+    "read a value near 50 °C as '50 °C or less'.",
 )

@@ -63,9 +63,11 @@ TASK = Task(
     ),
     terms={
         "helix": "A stretch of chain wound like a spiral stair. It is drawn as a wave or a cylinder.",
-        "strand": "A stretched piece of chain that lies beside others and forms a sheet with them. It is drawn as an arrow.",
+        "strand": "A stretched piece of chain that lies beside others and forms a sheet with them. "
+        "It is drawn as an arrow.",
         "coil": "Chain that is neither helix nor strand: turns and loops. It is often where a protein is flexible.",
-        "Q3": "The share of residues whose state (helix, strand, coil) is guessed right. Guessing by chance gives about 0.4.",
+        "Q3": "The share of residues whose state (helix, strand, coil) is guessed right. "
+        "Always guessing the commonest state gives about 0.4.",
     },
     limits="Trained on ordered chains of known structure; disordered proteins look more regular to it than they are.",
 )

@@ -152,13 +152,12 @@ class Trainer:
             with precision(self.config.precision, self.device):
                 outputs = self.network(batch, task.name)
             loss, counts[index] = task.loss(outputs, batch)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += float(loss.detach())
         known = max(1, sum(counts))
         weights = [weight for weight in self.network.parameters() if weight.grad is not None]
         for weight in weights:
-            assert weight.grad is not None
-            weight.grad /= known
+            weight.grad = None if weight.grad is None else weight.grad / known
         norm = float(nn.utils.clip_grad_norm_(weights, self.config.clip))
         share = schedule(self.step, steps=self.config.steps, warmup=self.config.warmup, decay=self.config.decay)
         for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
@@ -167,8 +166,9 @@ class Trainer:
             optimizer.step()
             optimizer.zero_grad()
         self.step += 1
-        for name, weight in self._moving().items() if self.average else ():
-            self.average[name].lerp_(weight, 1 - self.config.average)
+        now = self._moving() if self.average else {}
+        for name, current in now.items():
+            self.average[name].lerp_(current, 1 - self.config.average)
         seconds = time.perf_counter() - began
         return {
             "step": self.step,

@@ -17,7 +17,7 @@ OptimizerName = Literal["muon", "adamw"]
 def make_optimizers(
     network: nn.Module, name: OptimizerName, learning_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """Optimisers for all weights that may move. With Muon, `learning_rate` is AdamW's and Muon's is scaled to match it."""
+    """Optimisers for all weights that may move; one `learning_rate` serves AdamW and Muon."""
     hidden, other, plain = [], [], []
     for path, weight in network.named_parameters():
         if not weight.requires_grad:
@@ -33,7 +33,7 @@ def make_optimizers(
         torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, betas=(0.9, 0.98))
     ]
     if hidden:
-        # match_rms_adamw: an update as large as AdamW's, so that one learning rate serves both (Liu et al. 2025, arXiv 2502.16982)
+        # match_rms_adamw: updates as large as AdamW's (Liu et al. 2025, arXiv 2502.16982)
         optimizers.append(
             torch.optim.Muon(hidden, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         )

@@ -22,6 +22,8 @@ class Recipe(Config):
     """The tasks to learn; named on the command line if not here."""
     mode: Mode = "frozen"
     """frozen: only heads learn, each task by itself; full: body and heads learn all tasks together."""
+    backbone: str = ""
+    """Name or folder of a public checkpoint to use as the body: ESM-2, ProtBERT or ProtT5."""
     encoder: EncoderConfig | None = None
     """The shape of a new encoder; without it the bundle that is continued gives the body."""
     train: TrainConfig = TrainConfig()

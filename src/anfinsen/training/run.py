@@ -17,12 +17,15 @@ import numpy
 from torch import nn
 
 from anfinsen import runtime
+from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example
 from anfinsen.data.neighbours import Reach
 from anfinsen.errors import ConfigError, UsageError
+from anfinsen.hub.body import bare, round_weights
 from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.hub.record import TaskRecord
+from anfinsen.models.backbones import PublicBody, load_body
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.network import HeadShape, NativeBody, Network
@@ -49,6 +52,8 @@ def train(
             _learn(network, [lessons[task.name]], recipe, out / task.name, watch)
     else:
         _learn(network, list(lessons.values()), recipe, out, watch)
+    network.body = bare(network.body)
+    round_weights(network.heads if isinstance(network.body, PublicBody) else network)
     for name, lesson in lessons.items():
         records[name] = lesson.record(network)
         if name != MASKED:
@@ -117,13 +122,7 @@ def _assemble(
     """The network to be trained, with what is known about the heads that it already has."""
     shapes: dict[str, HeadShape] = {task.name: task.shape for task in tasks}
     if start is None:
-        if recipe.encoder is None:
-            raise ConfigError(
-                "Neither a bundle to continue nor the shape of a new encoder is given.",
-                remedy="Use --from BUNDLE, or add an [encoder] table to the recipe.",
-            )
-        body: nn.Module = NativeBody(Encoder(recipe.encoder), recipe.encoder.dim, recipe.encoder.longest)
-        return Network(_prepared(body, recipe), shapes), {}, {}
+        return Network(_prepared(_new_body(recipe), recipe), shapes), {}, {}
     kept = {name: shape for name, shape in start.network.shapes.items() if name not in shapes}
     network = Network(_prepared(start.network.body, recipe), {**kept, **shapes})
     for name, head in start.network.heads.items():
@@ -131,6 +130,23 @@ def _assemble(
         if network.shapes[name] == start.network.shapes[name]:
             network.heads[name].load_state_dict(head.state_dict())
     return network, {name: start.records[name] for name in kept}, {n: r for n, r in start.reaches.items() if n in kept}
+
+
+def _new_body(recipe: Recipe) -> nn.Module:
+    if recipe.encoder is not None:
+        return NativeBody(Encoder(recipe.encoder), recipe.encoder.dim, recipe.encoder.longest)
+    if not recipe.backbone:
+        raise ConfigError(
+            "Neither a bundle to continue, nor a backbone, nor the shape of a new encoder is given.",
+            remedy="Use --from BUNDLE, or put backbone or an [encoder] table into the recipe.",
+        )
+    body = load_body(recipe.backbone, TOKENS)
+    if recipe.mode == "full" and isinstance(body, PublicBody):
+        raise ConfigError(
+            f"'{recipe.backbone}' can be used frozen only: its weights are not stored in a bundle.",
+            remedy='Set mode = "frozen", or take an ESM-2 checkpoint.',
+        )
+    return body
 
 
 def _prepared(body: nn.Module, recipe: Recipe) -> nn.Module:

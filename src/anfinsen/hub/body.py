@@ -1,0 +1,72 @@
+"""The body of a bundle on disk: our own encoder as a `transformers` folder, or the name of a public checkpoint.
+
+A public checkpoint that is not ESM-2 (ProtBERT, ProtT5) is never copied: the bundle names it, and opening the
+bundle loads it by that name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from anfinsen.data.alphabet import TOKENS
+from anfinsen.models.backbones import PublicBody, load_body
+from anfinsen.models.encoder import Encoder
+from anfinsen.models.frozen import FrozenBody
+from anfinsen.models.heads import MaskedHead
+from anfinsen.models.network import NativeBody
+from anfinsen.models.public import from_public, to_public
+
+BODY_FILES = ("config.json", "vocab.txt", "model.safetensors")
+
+
+def bare(body: nn.Module) -> nn.Module:
+    """The body itself, without the memory that a frozen training puts around it."""
+    while isinstance(body, FrozenBody):
+        body = body.body
+    return body
+
+
+def write_body(folder: Path, body: nn.Module, masked_head: MaskedHead | None) -> str:
+    """Write the encoder's files; or nothing, and return the name of the public checkpoint that stands for them."""
+    body = bare(body)
+    if isinstance(body, PublicBody):
+        return body.name
+    encoder = cast(Encoder, cast(NativeBody, body).encoder)
+    config, weights = to_public(encoder, masked_head)
+    (folder / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    (folder / "vocab.txt").write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
+    save_file(halved(weights), folder / "model.safetensors", metadata={"format": "pt"})
+    return ""
+
+
+def read_body(folder: Path, backbone: str) -> tuple[nn.Module, MaskedHead | None]:
+    """The body of a bundle and, of our own encoder, the head that guesses masked residues."""
+    if backbone:
+        return load_body(backbone, TOKENS), None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    encoder, head = from_public(config, widened(load_file(folder / "model.safetensors")))
+    return NativeBody(encoder, encoder.config.dim, encoder.config.longest), head
+
+
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors in half precision, for the disk."""
+    return {name: (t.half() if t.is_floating_point() else t).contiguous() for name, t in tensors.items()}
+
+
+def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors in single precision, for computing."""
+    return {name: t.float() if t.dtype == torch.float16 else t for name, t in tensors.items()}
+
+
+@torch.no_grad()
+def round_weights(module: nn.Module) -> None:
+    """Round weights to what half precision holds, so that what is judged and calibrated is what is stored."""
+    for weight in module.parameters():
+        weight.copy_(weight.half().float())
