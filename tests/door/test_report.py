@@ -322,6 +322,16 @@ def test_a_new_kind_of_answer_needs_no_change_here(tmp_path: Path) -> None:
     assert "The model carries no score for this question." in page.text
 
 
+def test_a_giant_protein_is_drawn_as_an_overview_alone(tmp_path: Path) -> None:
+    length = 34_350
+    answers: dict[str, Answer] = {"shape": {"tokens": ("C" * 9 + "H") * (length // 10)}}
+    text, page = write(tmp_path, [Prediction("titin", "A" * length, "0" * 64, answers)])
+    assert "34,350 residues" in page.text
+    assert "It is too long to be drawn residue by residue; the tables hold every residue." in page.text
+    assert 'class="pic overview"' in text
+    assert 'class="block"' not in text
+
+
 def test_a_report_without_proteins_still_tells_what_was_refused(tmp_path: Path) -> None:
     _, page = write(tmp_path, [], refused=[REFUSED])
     assert "No protein was answered" in page.text

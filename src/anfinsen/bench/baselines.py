@@ -34,12 +34,19 @@ from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import UNKNOWN, Answer, Number
 
 Floats = NDArray[numpy.floating[Any]]
+Places = NDArray[numpy.int64]
+Error = Callable[[Places, Places], float]
+"""How wrong it is to answer some training proteins by others, both given by their places."""
 Fit = Callable[[Sequence[Example], Sequence[Example], Task], list[Answer]]
 
 WINDOW = 15
 """Residues that the window baseline sees, the asked one in the middle."""
 WINDOW_RESIDUES = 200_000
 """Training residues that the window baseline is fitted on."""
+WORD_LENGTHS = (4, 3, 2, 5)
+"""Lengths of the words by which neighbours are compared; the best within training is taken, the first among equals."""
+HELD_OUT = 500
+"""Training proteins on which that is decided."""
 _SEED = 1
 _FLOOR = 1e-9
 
@@ -112,12 +119,21 @@ def label_composition(train: Sequence[Example], test: Sequence[Example], task: T
 def label_neighbour(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
     """The label of the most alike training protein."""
     known, labels = _labelled(train, task)
-    return _label_answers(numpy.eye(task.target.size)[labels[_neighbours(known, test)]], task)
+    nearest = _neighbours(known, test, lambda places, true: float((labels[places] != labels[true]).mean()))
+    return _label_answers(numpy.eye(task.target.size)[labels[nearest]], task)
 
 
-def _neighbours(train: Sequence[Example], test: Sequence[Example]) -> NDArray[numpy.int64]:
-    sequences = [[example.protein.sequence for example in part] for part in (train, test)]
-    return most_alike(*sequences).place
+def _neighbours(train: Sequence[Example], test: Sequence[Example], error: Error) -> Places:
+    """The place of each protein's neighbour; the length of the words is the one that errs least within training."""
+    sequences, asked = ([example.protein.sequence for example in part] for part in (train, test))
+    order = numpy.random.default_rng(_SEED).permutation(len(train))
+    held, rest = numpy.split(order, [min(HELD_OUT, len(train) // 5)])
+    errors = {}
+    for length in WORD_LENGTHS if len(held) else ():
+        found = most_alike([sequences[i] for i in rest], [sequences[i] for i in held], length=length).place
+        errors[length] = error(rest[found], held)
+    best = min(errors, key=lambda length: errors[length], default=WORD_LENGTHS[0])
+    return most_alike(sequences, asked, length=best).place
 
 
 # One number a protein -----------------------------------------------------------------------------------------------
@@ -165,7 +181,8 @@ def _ridge(
 def number_neighbour(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
     """The number of the most alike training protein; its interval is that of a random one."""
     known, values = _numbered(train)
-    return _number_answers(values[_neighbours(known, test)], float(values.std()), task)
+    nearest = _neighbours(known, test, lambda places, true: float(((values[places] - values[true]) ** 2).mean()))
+    return _number_answers(values[nearest], float(values.std()), task)
 
 
 # One letter a residue -----------------------------------------------------------------------------------------------

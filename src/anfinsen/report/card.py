@@ -242,12 +242,13 @@ def _track(prediction: Prediction, tasks: Mapping[str, Task]) -> Track:
             tokens.append(TokenTrack(title, answer["tokens"], words.certainty(answer), words.letter_names(task)))
         elif kind == "values" and len(answer["values"]) == length:
             values.append(ValueTrack(title, answer["values"]))
-    rows, key, blocks = sequence_blocks(prediction.sequence, prediction.numbering, tokens, values)
+    drawn = prediction.sequence if length <= DRAWN_UP_TO else ""
+    rows, key, blocks = sequence_blocks(drawn, prediction.numbering, tokens if drawn else [], values if drawn else [])
     return Track(
         spoken=" ".join([*(describe(track) for track in tokens), f"Sequence: {prediction.sequence}."]),
         rows=rows,
         key=key,
-        blocks=blocks if length <= DRAWN_UP_TO else [],
+        blocks=blocks,
         legends=[legend(track) for track in tokens],
         overviews=[overview(track) for track in tokens] if length > FOLDED_FROM else [],
         is_folded=length > FOLDED_FROM,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 
 from markupsafe import Markup
@@ -35,10 +36,15 @@ class TokenTrack:
     certainty: Sequence[float] = ()
     names: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def is_structure(self) -> bool:
         """Whether the letters are helix, strand and coil."""
         return set(self.tokens) <= _STRUCTURE
+
+    @cached_property
+    def letters(self) -> list[str]:
+        """The letters in a fixed order, from which each gets its colour."""
+        return sorted(self.names) or sorted(set(self.tokens))
 
     def segments(self) -> list[tuple[int, int, str]]:
         """Runs of one letter as (start, end, letter), 0-based, end excluded."""
@@ -140,8 +146,8 @@ def shade(track: TokenTrack, start: int, end: int) -> str:
 
 
 def _hue(track: TokenTrack, letter: str) -> str:
-    letters = sorted(track.names) or sorted(set(track.tokens))
-    return f"segment hue{(letters.index(letter) if letter in letters else 0) % _HUES}"
+    number = track.letters.index(letter) if letter in track.letters else 0
+    return f"segment hue{number % _HUES}"
 
 
 def legend(track: TokenTrack) -> Markup:
