@@ -82,7 +82,10 @@ def charge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_public_backbone_by_name_is_trained_on_frozen_and_only_named_in_the_bundle(charge: Path) -> None:
     checkpoint = save_protbert(charge / "protbert")
-    recipe = f'name = "on-protbert"\ntasks = ["charge"]\nmode = "frozen"\nbackbone = "{checkpoint}"\n[train]\nsteps = 30\ntokens = 2048'
+    recipe = (
+        f'name = "on-protbert"\ntasks = ["charge"]\nmode = "frozen"\nbackbone = "{checkpoint}"\n'
+        "[train]\nsteps = 30\ntokens = 2048"
+    )
     (charge / "recipe.toml").write_text(recipe)
     run = CliRunner().invoke
     trained = run(app, ["train", "--recipe", str(charge / "recipe.toml"), "--out", str(charge / "run")])

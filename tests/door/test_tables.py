@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anfinsen.errors import InputError
 from anfinsen.inference.prediction import Prediction
-from anfinsen.report.tables import append_json, safe_name, write_csv, write_refused, write_residues
+from anfinsen.report.tables import safe_name, write_csv, write_refused, write_residues
 from anfinsen.structure.protein import Message
 from anfinsen.tasks.targets import Answer
 
@@ -169,14 +169,14 @@ def test_a_line_of_json_is_the_prediction_and_one_line_for_every_reader() -> Non
         "line\u2028break\u0085and \ud800", conditions={"temperature": 37.0}, numbering=("1", "2", "3")
     )
     file = io.StringIO()
-    append_json(file, prediction)
-    append_json(file, prediction)
+    file.write(prediction.to_line())
+    file.write(prediction.to_line())
     lines = file.getvalue().splitlines()
     assert len(lines) == 2
     assert json.loads(lines[0]) == prediction.to_json()
     assert Prediction.from_json(json.loads(lines[1])) == prediction
     with pytest.raises(ValueError, match="not JSON compliant"):
-        append_json(file, a_prediction(answers={"change": {"value": float("nan")}}))
+        a_prediction(answers={"change": {"value": float("nan")}}).to_line()
 
 
 def test_the_refused_are_listed_with_place_reason_and_remedy(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def run_job(
 
     with (folder / ANSWERS).open("a", encoding="utf-8") as file:
         for prediction in predictor.predict(questions()):
-            file.write(json.dumps(prediction.to_json(), ensure_ascii=False) + "\n")
+            file.write(prediction.to_line())
             file.flush()
             result.answered += 1
             on_answer(prediction)

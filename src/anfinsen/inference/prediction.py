@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -26,6 +27,7 @@ class Prediction:
     messages: tuple[Message, ...] = ()
     numbering: tuple[str, ...] | None = None
     conditions: Mapping[str, float] = field(default_factory=dict)
+    description: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """One line of predictions.jsonl."""
@@ -37,11 +39,17 @@ class Prediction:
             "messages": [message.to_json() for message in self.messages],
             "sequence": self.sequence,
         }
+        if self.description:
+            line["description"] = self.description
         if self.numbering is not None:
             line["numbering"] = list(self.numbering)
         if self.conditions:
             line["conditions"] = dict(self.conditions)
         return line
+
+    def to_line(self) -> str:
+        """The same as text, with its line end; in ASCII, since a name may hold what other programs take for one."""
+        return json.dumps(self.to_json(), allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> Self:
@@ -49,11 +57,12 @@ class Prediction:
         messages = tuple(Message(m["level"], m["text"], m.get("position")) for m in line["messages"])
         numbering = tuple(line["numbering"]) if "numbering" in line else None
         return cls(
-            line["id"],
-            line["sequence"],
-            line["sha256"],
-            line["answers"],
-            messages,
-            numbering,
-            line.get("conditions", {}),
+            id=line["id"],
+            sequence=line["sequence"],
+            sha256=line["sha256"],
+            answers=line["answers"],
+            messages=messages,
+            numbering=numbering,
+            conditions=line.get("conditions", {}),
+            description=line.get("description", ""),
         )

@@ -62,6 +62,7 @@ class Predictor:
                 messages=protein.messages + self._notes(protein),
                 numbering=protein.numbering,
                 conditions=dict(example.conditions),
+                description=protein.description,
             )
 
     def answer(self, task: Task, examples: Sequence[Example]) -> list[Answer]:

@@ -66,6 +66,7 @@ class Section:
     """One protein, ready to be shown."""
 
     name: str
+    description: str
     anchor: str
     length: int
     facts: list[str]
@@ -114,6 +115,7 @@ def make_section(
     cards = [make_card(name, answer, tasks.get(name), records.get(name)) for name, answer in prediction.answers.items()]
     return Section(
         name=prediction.id,
+        description=prediction.description,
         anchor=f"protein-{number}",
         length=len(prediction.sequence),
         facts=_facts(prediction, tasks),

@@ -31,12 +31,6 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _LONGEST_STEM = 60
 
 
-def append_json(file: IO[str], prediction: Prediction) -> None:
-    """Add one line of predictions.jsonl to an open text file."""
-    # escaped to ASCII: a name may hold characters that other programs take for the end of a line
-    file.write(json.dumps(prediction.to_json(), allow_nan=False) + "\n")
-
-
 def write_csv(path: str | Path, predictions: Iterable[Prediction], *, raw: bool = False) -> None:
     """Write predictions.csv, one row a protein; `raw` leaves text as it is, for machines only."""
     rows: list[Row] = []
