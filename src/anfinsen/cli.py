@@ -119,7 +119,9 @@ def bench(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write one row a line to this file.")] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=10, help="Score only the first so many proteins of each split: a quick look, not a result."),
+        typer.Option(
+            min=10, help="Score only so many proteins of each split, drawn at random: a quick look, not a result."
+        ),
     ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Keep the rows in the bundle, for its card and its reports.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy
 import pytest
@@ -19,15 +19,6 @@ from anfinsen.models.heads import ChainConvolution, MaskedHead, PooledHead, Resi
 from anfinsen.models.network import NativeBody
 
 LENGTHS = [7, 1, 40, 40, 1, 13, 40]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Products this small lose more by sharing them out than they gain, ten times more on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def make_sequences(lengths: Sequence[int], seed: int = 1) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +36,6 @@ BERT_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"LAGVESIKRDTPNQFYMH
 """The vocabulary of ProtBERT, in its order."""
 T5_LETTERS = "ALGVSREDTIPKFQNYMHWCXBOUZ"
 """The residues of ProtT5, in its order, after <pad>, </s> and <unk>."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Products this small lose more by sharing them out than they gain, ten times more on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def with_random_weights(model: Any) -> Any:

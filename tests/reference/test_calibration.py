@@ -7,7 +7,7 @@ import pytest
 
 from anfinsen.data.example import Example
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.targets import Label, Number, conformal_quantile, fit_temperature, softmax
+from anfinsen.tasks.targets import Label, Number, conformal_quantile, fit_scaling, fit_temperature, softmax
 
 PROTEIN = Protein("p", "ACDEFGHIKL")
 
@@ -18,6 +18,18 @@ def test_the_temperature_that_was_put_in_is_found() -> None:
     truth = numpy.array([generator.choice(5, p=row) for row in softmax(honest)])
     assert fit_temperature(honest * 3.0, truth) == pytest.approx(3.0, rel=0.08)
     assert fit_temperature(honest, truth) == pytest.approx(1.0, rel=0.08)
+
+
+def test_class_shares_that_differ_between_training_and_use_are_mended() -> None:
+    generator = numpy.random.default_rng(1)
+    planted = numpy.array([1.5, 0.0, -1.5, 0.0])
+    logits = generator.normal(size=(4000, 4)) * 2
+    truth = numpy.array([generator.choice(4, p=row) for row in softmax(logits + planted)])
+    temperature, shifts = fit_scaling(logits, truth)
+    assert temperature == pytest.approx(1.0, rel=0.1)
+    assert shifts - shifts.mean() == pytest.approx(planted, abs=0.2)
+    before = (logits.argmax(1) == truth).mean()
+    assert ((logits / temperature + shifts).argmax(1) == truth).mean() > before + 0.03
 
 
 def test_the_conformal_quantile_is_the_finite_sample_one() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,6 @@ from anfinsen.errors import BundleError
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.heads import MaskedHead
 from anfinsen.models.public import PUBLIC_DEFAULTS, from_public, read_config, to_public
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Products this small lose more by sharing them out than they gain, ten times more on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
 
 SHAPES: list[dict[str, Any]] = [
     {},

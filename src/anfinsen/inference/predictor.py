@@ -67,6 +67,8 @@ class Predictor:
 
     def answer(self, task: Task, examples: Sequence[Example]) -> list[Answer]:
         """The answers to one task alone, without reach: what a benchmark scores."""
+        if task.name not in self.bundle.records:
+            raise UnknownNameError(f"task in the bundle '{self.bundle.name}'", task.name, self.bundle.records)
         outputs = [output[task.name] for output in ask(self.bundle.network, [task], examples)]
         return task.answers(outputs, examples, self.bundle.records[task.name].calibration)
 

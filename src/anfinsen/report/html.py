@@ -27,6 +27,8 @@ from anfinsen.report.standing import is_ours, metric_title
 from anfinsen.report.tables import written_beside
 from anfinsen.tasks.base import Task
 
+MOST_LINES = 1000
+"""Proteins in the overview; a longer page would no longer open."""
 MOST_SECTIONS = 50
 """Proteins with a section of their own; the others stand in the overview and in the tables."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -59,7 +61,8 @@ def write_report(
         style=_style(),
         headline=headline(lines),
         remarks=_remarks(lines, refused),
-        lines=lines,
+        lines=lines[:MOST_LINES],
+        count=len(lines),
         sections=sections,
         titles={name: tasks[name].title if name in tasks else name for name in asked},
         tasks=known,

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,6 +32,7 @@ from anfinsen.models.heads import HeadKind
 
 UNKNOWN = -100
 """A class that is not known; PyTorch's cross-entropy leaves it out."""
+_SHIFT = "shift "
 COVERAGE = 0.9
 """Share of proteins whose true answer lies in the conformal set or interval."""
 
@@ -95,7 +96,7 @@ class Label(Target):
         return _cross_entropy(outputs, target)
 
     def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
-        probabilities = softmax(outputs / calibration.get("temperature", 1.0))
+        probabilities = softmax(self._scaled(outputs, calibration))
         best = int(probabilities.argmax())
         inside = probabilities >= calibration.get("threshold", 1.0)
         inside[best] = True
@@ -110,13 +111,16 @@ class Label(Target):
     def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
         logits = numpy.stack(outputs)
         truth = numpy.array([int(self.encode(example)) for example in examples])
-        temperature = fit_temperature(logits, truth)
-        true_share = softmax(logits / temperature)[numpy.arange(len(truth)), truth]
-        return {
-            "temperature": temperature,
-            "threshold": 1.0 - conformal_quantile(1.0 - true_share),
-            "n": float(len(truth)),
-        }
+        temperature, shifts = fit_scaling(logits, truth)
+        calibration = {"temperature": temperature, "n": float(len(truth))}
+        calibration |= {f"{_SHIFT}{name}": float(shift) for name, shift in zip(self.classes, shifts, strict=True)}
+        true_share = softmax(self._scaled(logits, calibration))[numpy.arange(len(truth)), truth]
+        return calibration | {"threshold": 1.0 - conformal_quantile(1.0 - true_share)}
+
+    def _scaled(self, logits: Floats, calibration: Calibration) -> Floats:
+        shifts = numpy.array([calibration.get(f"{_SHIFT}{name}", 0.0) for name in self.classes])
+        scaled: Floats = logits / calibration.get("temperature", 1.0) + shifts
+        return scaled
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,29 @@ def fit_temperature(logits: Floats, truth: NDArray[Any]) -> float:
         return float(functional.cross_entropy(rows / float(numpy.exp(log_temperature)), classes))
 
     return float(numpy.exp(minimize_scalar(surprise, bounds=(-2.5, 2.5), method="bounded").x))
+
+
+def fit_scaling(logits: Floats, truth: NDArray[Any], hold: float = 5.0) -> tuple[float, Floats]:
+    """A temperature and one shift a class: shifts mend class shares that differ between training and use.
+
+    `hold` pulls the shifts towards zero, as strongly as so many examples (vector scaling, Guo et al. 2017).
+    """
+    rows = torch.from_numpy(numpy.asarray(logits, dtype=numpy.float64))
+    classes = torch.from_numpy(truth.astype(numpy.int64))
+
+    def surprise(settings: NDArray[numpy.float64]) -> tuple[float, NDArray[numpy.float64]]:
+        weights = torch.tensor(settings, requires_grad=True)
+        total = functional.cross_entropy(rows / weights[0].exp() + weights[1:], classes, reduction="sum")
+        total = total + hold * (weights[1:] ** 2).sum()
+        total.backward()
+        assert weights.grad is not None
+        return float(total.detach()), weights.grad.numpy()
+
+    start = numpy.zeros(1 + logits.shape[1])
+    found = minimize(
+        surprise, start, jac=True, method="L-BFGS-B", bounds=[(-2.5, 2.5)] + [(-5.0, 5.0)] * logits.shape[1]
+    )
+    return float(numpy.exp(found.x[0])), found.x[1:]
 
 
 def conformal_quantile(scores: Floats, coverage: float = COVERAGE) -> float:
