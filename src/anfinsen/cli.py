@@ -57,7 +57,7 @@ def predict(
 ) -> None:
     """Answer every question about every protein in FILE; write tables and a report."""
     from anfinsen import runtime
-    from anfinsen.data.readers import read_examples
+    from anfinsen.data.readers import count_records, read_examples
     from anfinsen.inference.jobs import run_job, under_conditions
     from anfinsen.inference.predictor import Predictor
     from anfinsen.report.folder import write_folder
@@ -68,7 +68,7 @@ def predict(
     records = under_conditions(
         read_examples(source, column=column, remove_gaps=remove_gaps), condition or (), predictor.tasks
     )
-    with Watcher(screen, predictor.tasks) as watcher:
+    with Watcher(screen, predictor.tasks, count_records(source, column=column)) as watcher:
         result = run_job(records, predictor, out, on_answer=watcher)
     write_folder(out, result, predictor, raw_csv=raw_csv)
     watcher.conclude(result, out)

@@ -82,6 +82,13 @@ def read_examples(
         raise InputError("The file has no records.", remedy="Give a file with at least one sequence.", file=file)
 
 
+def count_records(source: Source, *, column: str | None = None) -> int | None:
+    """How many records a file holds, refused ones included; None where it can be read only once."""
+    if not isinstance(source, str | Path) or source == STDIN:
+        return None
+    return sum(1 for _ in read_examples(source, column=column))
+
+
 def read_proteins(
     source: Source,
     *,

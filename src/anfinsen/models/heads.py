@@ -105,6 +105,10 @@ class PooledHead(nn.Module):
             nn.Dropout(0.25),
             nn.Linear(inner_dim, size),
         )
+        # what is linear in the mean state and the conditions needs no detour (Cheng et al. 2016, arXiv 1606.07792)
+        self.direct = nn.Linear(dim + 2 * conditions, size)
+        nn.init.zeros_(self.direct.weight)
+        nn.init.zeros_(self.direct.bias)
 
     def forward(self, states: Tensor, lengths: Sequence[int], conditions: Tensor) -> Tensor:
         states = self.norm(states)
@@ -114,8 +118,8 @@ class PooledHead(nn.Module):
         peaks = segment_max(values, lengths)
         means = segment_sum(states, lengths) / torch.tensor(lengths, device=states.device)[:, None]
         known = ~conditions.isnan()
-        features = torch.cat((pooled, peaks, means, conditions.nan_to_num(0.0), known.to(states.dtype)), dim=-1)
-        judged: Tensor = self.judge(features)
+        plain = torch.cat((means, conditions.nan_to_num(0.0), known.to(states.dtype)), dim=-1)
+        judged: Tensor = self.judge(torch.cat((pooled, peaks, plain), dim=-1)) + self.direct(plain)
         return judged
 
     def attention(self, states: Tensor, lengths: Sequence[int]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from anfinsen.inference.jobs import JobResult
 from anfinsen.inference.prediction import Prediction
@@ -23,7 +23,7 @@ SHOWN = 5
 class Watcher:
     """Told each answer as it comes; use it as a context."""
 
-    def __init__(self, console: Console, tasks: Sequence[Task]) -> None:
+    def __init__(self, console: Console, tasks: Sequence[Task], total: int | None = None) -> None:
         self.console = console
         self.tasks = {task.name: task for task in tasks}
         self._first: list[Prediction] = []
@@ -32,10 +32,12 @@ class Watcher:
             BarColumn(),
             TextColumn("{task.completed:,} proteins, {task.fields[residues]:,} residues"),
             TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
             console=console,
             transient=True,
         )
-        self._row = self._bar.add_task("answering", total=None, residues=0)
+        self._row = self._bar.add_task("answering", total=total, residues=0)
         self._residues = 0
 
     def __enter__(self) -> Self:

@@ -70,9 +70,11 @@ class _Lesson:
     def __init__(self, task: Task, recipe: Recipe) -> None:
         self.task = task
         self.train = task.examples("train")
-        valid = [task.pose(example, index) for index, example in enumerate(task.examples("valid"))]
-        self.stop_by = [example for example in valid if _is_even(example)][: recipe.validate_on]
-        self.calibrate_on = [example for example in valid if not _is_even(example)]
+        posed = [task.pose(example, index) for index, example in enumerate(task.examples("valid"))]
+        # tables are sorted by class or organism; by its hash each protein has a place that means nothing
+        valid = sorted(posed, key=_lot)
+        self.stop_by = [example for example in valid if _lot(example) % 2][: recipe.validate_on]
+        self.calibrate_on = [example for example in valid if not _lot(example) % 2]
         if not self.train or not self.stop_by or not self.calibrate_on:
             raise UsageError(
                 f"The table of '{task.name}' has too few examples to train on.",
@@ -166,8 +168,8 @@ def _learn(network: Network, lessons: Sequence[_Lesson], recipe: Recipe, folder:
     Trainer(network, courses, recipe.train, folder, judge=judge, watch=watch, device=runtime.pick_device()).fit()
 
 
-def _is_even(example: Example) -> bool:
-    return int(hashlib.sha256(example.protein.id.encode()).hexdigest(), 16) % 2 == 0
+def _lot(example: Example) -> int:
+    return int(hashlib.sha256(example.protein.id.encode()).hexdigest(), 16)
 
 
 def _provenance(recipe: Recipe, start: Bundle | None) -> dict[str, str]:
