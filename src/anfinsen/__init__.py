@@ -2,7 +2,7 @@
 
 >>> import anfinsen
 >>> sorted(anfinsen.__all__)
-['Predictor', '__version__', 'load', 'predict']
+['Predictor', '__version__', 'embed', 'load', 'predict']
 
 The door imports nothing heavy; a name is fetched when it is first used.
 """
@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from anfinsen.inference.door import load, predict
+    from anfinsen.inference.door import embed, load, predict
     from anfinsen.inference.predictor import Predictor
 
 _ROOMS = {
     "Predictor": "anfinsen.inference.predictor",
+    "embed": "anfinsen.inference.door",
     "load": "anfinsen.inference.door",
     "predict": "anfinsen.inference.door",
 }
 
-__all__ = ["Predictor", "__version__", "load", "predict"]
+__all__ = ["Predictor", "__version__", "embed", "load", "predict"]
 
 
 def __getattr__(name: str) -> Any:

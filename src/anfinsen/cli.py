@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table as Grid
 
 from anfinsen import __version__
-from anfinsen.errors import AnfinsenError, UsageError
+from anfinsen.errors import AnfinsenError, InputError, UsageError
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+DISK = 74
+"""Exit code where a file or folder cannot be read or written."""
 screen = Console()
 notices = Console(stderr=True)
 
@@ -69,9 +72,48 @@ def predict(
         read_examples(source, column=column, remove_gaps=remove_gaps), condition or (), predictor.tasks
     )
     with Watcher(screen, predictor.tasks, count_records(source, column=column)) as watcher:
-        result = run_job(records, predictor, out, on_answer=watcher)
+        result = run_job(records, predictor, out, source=source, on_answer=watcher)
     write_folder(out, result, predictor, raw_csv=raw_csv)
     watcher.conclude(result, out)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def embed(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="File for the states: .h5, .parquet or .zarr. The same file again goes on, or is added to."),
+    ],
+    per: Annotated[
+        Literal["residue", "window", "protein"],
+        typer.Option(help="One state a residue, the mean of each window of 32 residues, or the mean of each protein."),
+    ] = "protein",
+    layer: Annotated[str, typer.Option(help="'last', or the number of a layer; 0 is the embedding.")] = "last",
+    dtype: Annotated[
+        Literal["fp16", "fp32"], typer.Option(help="Half precision takes half the room, and is exact to three digits.")
+    ] = "fp16",
+    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+    bundle: Bundled = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="A public checkpoint instead, such as facebook/esm2_t12_35M_UR50D.")
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """Write the states that the model makes of every protein in FILE: numbers for models of your own."""
+    from anfinsen import runtime
+    from anfinsen.data.readers import count_records, read_examples
+    from anfinsen.inference.embedder import Embedder, conclusion, embed_file
+    from anfinsen.report.tables import write_refused
+
+    runtime.use_threads(threads)
+    embedder = Embedder.load(bundle, backbone, per=per, layer=layer, dtype=dtype)
+    total = count_records(source, column=column)
+    records = track(read_examples(source, column=column), "embedding", total, console=notices, transient=True)
+    result = embed_file(records, embedder, out)
+    write_refused(out.with_name("refused.csv"), result.refused)
+    for sentence in conclusion(result, embedder.about, out):
+        screen.print(escape(sentence))
     raise typer.Exit(result.exit_code)
 
 
@@ -112,6 +154,43 @@ def train(
 
 
 @app.command()
+def split(
+    source: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, TSV or Parquet with sequences or pairs.")],
+    out: Annotated[Path, typer.Option(help="The same table with a column 'split'; .csv, .tsv or .parquet.")],
+    by: Annotated[str, typer.Option(help="cluster, random, column, time, cold-a, cold-b or cold-pair.")] = "cluster",
+    identity: Annotated[float, typer.Option(help="Identity, 0.2 to 1, at which proteins stay together.")] = 0.3,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Column of the sequences, groups or times; twice for two partners.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="Column of the answers, if its name is unusual.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="The same number deals the same.")] = 1,
+    shares: Annotated[str, typer.Option(help="Shares of train, valid and test.")] = "0.8,0.1,0.1",
+    mmseqs: Annotated[bool, typer.Option(help="Ask MMseqs2 too, where it is installed.")] = True,
+) -> None:
+    """Deal a table into train, valid and test so that a score is honest, and tell what leaks."""
+    from anfinsen.data.partition import part
+    from anfinsen.data.roles import SplitPlan
+    from anfinsen.data.splits import read_shares
+    from anfinsen.report.partition import SplitProgress, refuse_place, show_parted, write_parted
+
+    refuse_place(out, source)
+    plan = SplitPlan(
+        by=by,
+        identity=identity,
+        columns=tuple(column or ()),
+        label=label,
+        seed=seed,
+        shares=read_shares(shares),
+        mmseqs=mmseqs,
+    )
+    with SplitProgress(notices) as progress:
+        parted = part(source, plan, tell=progress)
+    write_parted(out, parted)
+    show_parted(parted, out, screen)
+    raise typer.Exit(3 if parted.table.refused else 0)
+
+
+@app.command()
 def bench(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Suites or tasks; all if left out.")
@@ -141,7 +220,7 @@ def bench(
     runtime.use_threads(threads)
     folder = bundle or default_bundle()
     opened = Bundle.load(folder)
-    rows, missing = run(names or (), Predictor(opened).answer, model=opened.name, limit=limit, tell=notices.print)
+    rows, missing = run(names or (), Predictor(opened).answer, model=opened.label, limit=limit, tell=notices.print)
     show_scores(rows, screen)
     for sentence in verdicts(rows) + [str(error) for error in missing]:
         screen.print(sentence)
@@ -217,9 +296,19 @@ def main() -> None:
     """Run the command line; a user's error is a sentence and an exit code, never a traceback."""
     try:
         app()
+    except InputError as error:
+        # a record that is refused is listed; an InputError that arrives here is about the whole source
+        notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")
+        sys.exit(1)
     except AnfinsenError as error:
         notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")
         sys.exit(error.exit_code)
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        notices.print(
+            f"[bold red]Sorry:[/] {escape(f'{error.strerror}{place}.')} Check the path and the room on the disk."
+        )
+        sys.exit(DISK)
     except KeyboardInterrupt:
         notices.print("Stopped. The same command goes on from here.")
         sys.exit(130)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from types import UnionType
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,7 +25,10 @@ class Config(BaseModel):
     @classmethod
     def build(cls, values: Mapping[str, Any], *, source: str = "the settings") -> Self:
         """Check `values` and make the configuration; `source` is named in the error."""
-        for key in values:
+        for key, value in values.items():
+            nested = _settings_class(cls.model_fields[key].annotation) if key in cls.model_fields else None
+            if nested is not None and isinstance(value, Mapping):
+                nested.build(value, source=f"{source}, {key}")
             if key not in cls.model_fields:
                 raise ConfigError(
                     f"{source}: there is no setting '{key}'.", remedy=suggest(key, sorted(cls.model_fields))
@@ -35,7 +39,9 @@ class Config(BaseModel):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             raise ConfigError(
-                f"{source}: '{name}' came as {first.get('input')!r}: {first['msg'].lower()}.",
+                f"{source}: '{name}' came as {first.get('input')!r}: {first['msg'].lower()}."
+                if name
+                else f"{source}: {first['msg'].removeprefix('Value error, ')}.",
                 remedy=cls.describe(name.split(".")[0]),
             ) from None
 
@@ -56,11 +62,19 @@ class Config(BaseModel):
         return self.build({**self.model_dump(), **changes})
 
 
+def _settings_class(annotation: object) -> type[Config] | None:
+    """The settings class that a field holds, also where it may be left out."""
+    for kind in get_args(annotation) if isinstance(annotation, UnionType) else (annotation,):
+        if isinstance(kind, type) and issubclass(kind, Config):
+            return kind
+    return None
+
+
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file as a dictionary; errors name the file and the line."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"There is no file '{path}'.", remedy="Give the path of a TOML file.") from None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"'{path}' cannot be read as text.", remedy="Give the path of a TOML file.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.", remedy="Mend that line.") from None

@@ -129,7 +129,7 @@ def test_a_fourth_task_goes_the_whole_way(charge: Path) -> None:
     benched = run(app, ["bench", "charge", "--bundle", bundle, "--json", str(charge / "rows.jsonl"), "--write"])
     assert benched.exit_code == 0, benched.output
     rows = [json.loads(line) for line in (charge / "rows.jsonl").read_text().splitlines()]
-    ours = [row for row in rows if row["model"] == "charge-model" and row["metric"] == "accuracy"]
+    ours = [row for row in rows if row["model"] == "anfinsen charge-model" and row["metric"] == "accuracy"]
     assert len(ours) == 1 and ours[0]["value"] > 0.9 and ours[0]["n"] == 50
     assert ours[0]["low"] <= ours[0]["value"] <= ours[0]["high"]
     assert {"majority", "composition"} <= {row["model"].split(" (")[0] for row in rows}

@@ -359,7 +359,7 @@ def test_a_report_that_fails_leaves_the_old_one_in_place(tmp_path: Path) -> None
             0.64,
             0.62,
             "It is ahead of its best baseline (nearest neighbour, 0.630), "
-            "but the 95% interval reaches that far: the lead may be chance.",
+            "but the 95% intervals overlap: the lead may be chance.",
         ),
         (
             0.60,

@@ -13,7 +13,7 @@ README = Path(__file__).parents[2] / "README.md"
 def test_the_scores_in_the_readme_are_those_of_the_embedded_bundle() -> None:
     shown = README.read_text(encoding="utf-8").partition("<!-- scores -->\n")[2].partition("<!-- /scores -->")[0]
     bundle = Bundle.load(default_bundle())
-    assert shown.strip() == summary(bundle.name, bundle.records)
+    assert shown.strip() == summary(bundle.label, bundle.records)
 
 
 def test_every_picture_of_the_readme_is_there() -> None:

@@ -55,3 +55,15 @@ def test_a_wrong_task_lists_the_choices() -> None:
     with pytest.raises(UnknownNameError) as told:
         TASKS["localisation"]
     assert str(told.value).startswith("There is no task called 'localisation'. Did you mean 'localization'? Known: ")
+
+
+def test_a_wrong_key_within_a_table_is_answered_too() -> None:
+    with pytest.raises(ConfigError) as told:
+        Recipe.read(None, ("train.step=5",))
+    assert str(told.value).startswith("the settings, train: there is no setting 'step'. Did you mean 'steps'?")
+
+
+def test_heads_that_do_not_fit_the_width_are_refused() -> None:
+    with pytest.raises(ConfigError) as told:
+        EncoderConfig.build({"dim": 32, "heads": 3}, source="my.toml")
+    assert str(told.value) == "my.toml: dim 32 is not an even multiple of heads 3."

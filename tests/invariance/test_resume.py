@@ -11,7 +11,7 @@ import torch
 
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example
-from anfinsen.errors import CheckpointError
+from anfinsen.errors import AnfinsenError, CheckpointError, UsageError
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.structure.protein import Protein
@@ -79,6 +79,7 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path, stop: int) -> None
     whole = make(tmp_path / "whole")
     whole.fit()
     broken = make(tmp_path / "broken")
+    broken.look()
     broken.network.train()
     for _ in range(stop):
         record = broken.train_step()
@@ -139,6 +140,54 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_it_is_used(tmp_path:
         "step-00000003/tensors.safetensors is damaged: its hash is not the one in manifest.json. "
         "Delete that folder; the checkpoint before it is used."
     ]
+
+
+def test_after_damage_the_repeated_steps_replace_the_damaged_ones(tmp_path: Path) -> None:
+    trainer = make(tmp_path)
+    for _ in range(4):
+        trainer.train_step()
+        trainer.save()
+    folder = tmp_path / "checkpoints"
+    for damaged in folder.glob("step-*"):
+        (damaged / checkpoint.STATE).write_text("{}")
+    again = make(tmp_path)
+    assert not again.resume()
+    again.train_step()
+    again.save()
+    path, _ = checkpoint.newest(folder)
+    assert path is not None
+    assert path.name == "step-00000001"
+
+
+def test_a_folder_of_another_training_is_refused(tmp_path: Path) -> None:
+    trainer = make(tmp_path)
+    trainer.train_step()
+    trainer.save()
+    other = make(tmp_path)
+    other.origin = "other data"
+    with pytest.raises(UsageError, match="holds another training: other data, settings or another start"):
+        other.resume()
+
+
+def test_a_run_that_runs_away_stops_with_a_sentence(tmp_path: Path) -> None:
+    trainer = make(tmp_path)
+    with torch.no_grad():
+        for weight in trainer.network.parameters():
+            weight.fill_(float("inf"))
+    with pytest.raises(AnfinsenError, match="At step 1 the loss is no longer a number"):
+        trainer.train_step()
+
+
+def test_records_of_steps_that_are_done_again_do_not_stand_twice(tmp_path: Path) -> None:
+    trainer = make(tmp_path, save_every=2, steps=5)
+    for step in range(1, 4):
+        trainer._tell(trainer.train_step())
+        if step == 2:
+            trainer.save()
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write('{"step": 4, "lo')  # killed in the middle of a line
+    make(tmp_path, save_every=2, steps=5).fit()
+    assert [record["step"] for record in told(tmp_path)] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("missing", [checkpoint.TENSORS, checkpoint.STATE, checkpoint.MANIFEST])

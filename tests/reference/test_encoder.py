@@ -256,8 +256,7 @@ def test_refusals_of_a_config_say_what_to_do() -> None:
         "config.json does not say 'mask_token_id'. Add it; ESM-2 has 33, 32 and 1 for the three."
     )
     assert refuse({**config, "num_attention_heads": 3}, weights) == (
-        "config.json describes no encoder: 1 layers, width 16, 3 heads, inner width 32, 33 tokens, padding token 1. "
-        "All are positive, the width an even multiple of the heads, padding is a token of the vocabulary."
+        "It describes no encoder. config.json: dim 16 is not an even multiple of heads 3. Get the checkpoint again."
     )
 
 

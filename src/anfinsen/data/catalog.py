@@ -47,8 +47,9 @@ class Table:
 
     @property
     def name(self) -> str:
-        """A short name for tables and cards, such as 'scl10'."""
-        return Path(self.files).stem.rstrip("-*0123456789") or Path(self.files).parent.name
+        """A short name for tables and cards, such as 'scl10'; of many files, their folder's."""
+        path = Path(self.files)
+        return path.parent.name if "*" in path.name else path.stem
 
     def paths(self) -> list[Path]:
         """The files on this machine; says what to get and from where if there are none."""

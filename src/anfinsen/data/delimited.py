@@ -10,7 +10,9 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+from anfinsen.data.letters import Messages
 from anfinsen.data.raw import RawRecord, first_line, place
 from anfinsen.data.tables import Columns
 from anfinsen.errors import InputError, UsageError
@@ -22,10 +24,40 @@ _QUOTED_LINES = 1_000
 """Lines that one quoted cell may run over before its quotation mark counts as never closed."""
 
 
+class TextRow(NamedTuple):
+    """A row as it stands; row 0 is the header, with what is said about the whole file."""
+
+    row: int
+    cells: list[str]
+    refusal: InputError | None = None
+    messages: Messages = ()
+
+
 def read_text_table(
     reader: io.BufferedReader, *, file: str, tabs: bool, column: str | None, limits: Limits
 ) -> Iterator[RawRecord | InputError]:
     """The rows of a CSV or TSV file as raw records, counted from 1 after the header."""
+    rows = read_cells(reader, file=file, tabs=tabs, limits=limits)
+    header = next(rows)
+    columns = Columns.find(header.cells, chosen=column, file=file, limits=limits)
+    messages = header.messages
+    for row, cells, refusal, _ in rows:
+        name = f"row-{row}"
+        try:
+            if columns.id is not None and columns.id < len(cells):
+                name = cells[columns.id].strip() or name
+            if refusal is not None:
+                raise refusal
+            record = columns.record(row, cells, limits)
+        except InputError as error:
+            yield place(error, file=file, row=row, record=name)
+            continue
+        yield RawRecord(row, record.id, record.raw, "", record.conditions, messages + record.messages)
+        messages = ()
+
+
+def read_cells(reader: io.BufferedReader, *, file: str, tabs: bool, limits: Limits) -> Iterator[TextRow]:
+    """The header and then the rows of a CSV or TSV file as cells; a row that cannot be read says why."""
     rows = _rows(lines(reader, 2 * limits.max_residues + limits.cell_bytes))
     header = next(rows, None)
     if header is None:
@@ -41,21 +73,17 @@ def read_text_table(
         names = _cells((line, *header[1:]), mark)
     except InputError as error:
         raise UsageError(f"The header of {file} cannot be read: {error.reason}", remedy=error.remedy) from None
-    columns = Columns.find(names, chosen=column, file=file, limits=limits)
+    yield TextRow(0, names, None, messages)
     row = 0
     for row, group in enumerate(rows, 1):
-        name = f"row-{row}"
+        cells: list[str] = []
         try:
             cells = _cells(group, mark)
-            if columns.id is not None and columns.id < len(cells):
-                name = cells[columns.id].strip() or name
-            _refuse_ragged(cells, columns, mark)
-            record = columns.record(row, cells, limits)
+            _refuse_ragged(cells, len(names), mark)
         except InputError as error:
-            yield place(error, file=file, row=row, record=name)
-            continue
-        yield RawRecord(row, record.id, record.raw, "", record.conditions, messages + record.messages)
-        messages = ()
+            yield TextRow(row, cells, error)
+        else:
+            yield TextRow(row, cells)
     if row == 0:
         raise UsageError(f"{file} has a header and no rows.", remedy="Add at least one row.")
 
@@ -108,11 +136,11 @@ def _cells(group: tuple[Line, ...], mark: str) -> list[str]:
         raise InputError(f"The row is not valid CSV: {error}.", remedy="Put cells with quotes in quotes.") from None
 
 
-def _refuse_ragged(cells: Sequence[str], columns: Columns, mark: str) -> None:
-    if len(cells) == len(columns.names):
+def _refuse_ragged(cells: Sequence[str], width: int, mark: str) -> None:
+    if len(cells) == width:
         return
     hint = "Write decimals with a point, and put cells that hold a comma in quotes." if mark == "," else ""
     raise InputError(
-        f"The row has {len(cells)} cell{'s' if len(cells) != 1 else ''}; the header has {len(columns.names)}.",
-        remedy=hint if len(cells) > len(columns.names) and hint else "Give each column one cell; an empty one is fine.",
+        f"The row has {len(cells)} cell{'s' if len(cells) != 1 else ''}; the header has {width}.",
+        remedy=hint if len(cells) > width and hint else "Give each column one cell; an empty one is fine.",
     )

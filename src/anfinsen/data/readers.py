@@ -84,7 +84,7 @@ def read_examples(
 
 def count_records(source: Source, *, column: str | None = None) -> int | None:
     """How many records a file holds, refused ones included; None where it can be read only once."""
-    if not isinstance(source, str | Path) or source == STDIN:
+    if not isinstance(source, str | Path) or not Path(source).is_file():
         return None
     return sum(1 for _ in read_examples(source, column=column))
 

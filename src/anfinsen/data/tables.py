@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,27 +93,32 @@ class Columns:
 def read_parquet(path: str | Path, *, column: str | None, limits: Limits) -> Iterator[RawRecord | InputError]:
     """The rows of a Parquet file as raw records, a few thousand at a time."""
     file = str(path)
+    with opened_parquet(path) as table:
+        names = [str(name) for name in table.schema_arrow.names]
+        columns = Columns.find(names, chosen=column, file=file, limits=limits)
+        _refuse_no_text(table.schema_arrow.field(columns.sequence).type, columns, file)
+        wanted = sorted({columns.sequence, *columns.conditions} | ({columns.id} if columns.id is not None else set()))
+        for row, values in enumerate(_values(table, [names[at] for at in wanted]), 1):
+            cells = [""] * len(names)
+            for at, value in zip(wanted, values, strict=True):
+                cells[at] = "" if value is None else str(value)
+            try:
+                yield columns.record(row, cells, limits)
+            except InputError as error:
+                yield place(error, file=file, row=row, record=cells[columns.id or 0])
+
+
+@contextmanager
+def opened_parquet(path: str | Path) -> Iterator[parquet.ParquetFile]:
+    """A Parquet file; one that is not there, damaged or something else is refused, also while it is read."""
     if not Path(path).is_file():
-        raise UsageError(f"There is no file '{file}'.", remedy="Give the path of a file.")
+        raise UsageError(f"There is no file '{path}'.", remedy="Give the path of a file.")
     try:
         with parquet.ParquetFile(path, page_checksum_verification=True) as table:
-            names = [str(name) for name in table.schema_arrow.names]
-            columns = Columns.find(names, chosen=column, file=file, limits=limits)
-            _refuse_no_text(table.schema_arrow.field(columns.sequence).type, columns, file)
-            wanted = sorted(
-                {columns.sequence, *columns.conditions} | ({columns.id} if columns.id is not None else set())
-            )
-            for row, values in enumerate(_values(table, [names[at] for at in wanted]), 1):
-                cells = [""] * len(names)
-                for at, value in zip(wanted, values, strict=True):
-                    cells[at] = "" if value is None else str(value)
-                try:
-                    yield columns.record(row, cells, limits)
-                except InputError as error:
-                    yield place(error, file=file, row=row, record=cells[columns.id or 0])
+            yield table
     except (pyarrow.ArrowException, OSError, MemoryError, UnicodeError):
         raise InputError(
-            "The Parquet file is damaged, or is no Parquet file.", remedy="Write it again, or give CSV.", file=file
+            "The Parquet file is damaged, or is no Parquet file.", remedy="Write it again, or give CSV.", file=str(path)
         ) from None
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ GOLDEN = (
 """Human ubiquitin, the insulin B chain and hen lysozyme: a bundle remembers what it says of them."""
 FORMAT = 1
 MASKED = "masked"
+OURS = "anfinsen"
 _FILES = ("heads.safetensors", "reach.safetensors", "golden.safetensors")
 
 
@@ -85,9 +87,18 @@ class Bundle:
     sha256: str = ""
 
     def save(self, folder: Path) -> None:
-        """Write the folder; bundle.json, which vouches for the others, is written last."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "bundle.json").unlink(missing_ok=True)
+        """Write the folder beside its place, bundle.json last, and put it there when it is whole."""
+        beside, old = folder.with_name(f".writing-{folder.name}"), folder.with_name(f".old-{folder.name}")
+        for left in (beside, old):
+            shutil.rmtree(left, ignore_errors=True)
+        beside.mkdir(parents=True)
+        self._write(beside)
+        if folder.exists():
+            folder.rename(old)
+        beside.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _write(self, folder: Path) -> None:
         backbone = write_body(folder, self.network.body, _masked_head(self.network))
         save_file(halved(_other_heads(self.network).state_dict()), folder / "heads.safetensors")
         sketches = {
@@ -107,6 +118,11 @@ class Bundle:
         )
         (folder / "bundle.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
 
+    @property
+    def label(self) -> str:
+        """How the bundle is called beside baselines and published models, where ours begin with 'anfinsen'."""
+        return self.name if self.name.startswith(OURS) else f"{OURS} {self.name}"
+
     def with_scores(self, rows: Sequence[Score]) -> Bundle:
         """The bundle with new benchmark rows in the record of each task that has any."""
         for name, record in self.records.items():
@@ -122,17 +138,21 @@ class Bundle:
         """A sentence for each output that is not what it was when the bundle was made; none if all is well."""
         now = self._golden(self.golden_sequences)
         apart = {name: float(numpy.abs(now[name] - kept).max()) for name, kept in self.golden_outputs.items()}
-        return [f"{name} differs by {distance:.2g}." for name, distance in apart.items() if distance > tolerance]
+        if not apart:
+            return ["It holds no golden proteins, so nothing could be compared."]
+        return [f"{name} differs by {distance:.2g}." for name, distance in apart.items() if not distance <= tolerance]
 
     def _golden(self, sequences: tuple[str, ...]) -> dict[str, NDArray[numpy.float32]]:
         outputs = {}
         for number, sequence in enumerate(sequences):
             with torch.inference_mode():
-                states, lengths = self.network.states(*pack([sequence]))
-                outputs[f"{number}.states"] = states.mean(0).numpy()
+                tokens, lengths = pack([sequence])
+                device = next(self.network.parameters()).device
+                states, residues = self.network.states(tokens.to(device), lengths)
+                outputs[f"{number}.states"] = states.mean(0).cpu().numpy()
                 for name, shape in self.network.shapes.items():
-                    unknown = torch.full((1, shape.conditions), float("nan"))
-                    outputs[f"{number}.{name}"] = self.network.ask(name, states, lengths, unknown).numpy()
+                    unknown = torch.full((1, shape.conditions), float("nan"), device=device)
+                    outputs[f"{number}.{name}"] = self.network.ask(name, states, residues, unknown).cpu().numpy()
         return outputs
 
     @classmethod
@@ -169,7 +189,8 @@ class Bundle:
             dict(manifest.provenance),
             manifest.golden,
             golden,
-            _file_hash(folder / "bundle.json"),
+            # of what answers, so that new scores in the card do not make it another model
+            hashlib.sha256(json.dumps(manifest.hashes, sort_keys=True).encode()).hexdigest(),
         )
 
 
@@ -185,7 +206,7 @@ def default_bundle() -> Path:
 def _read_manifest(folder: Path) -> Manifest:
     try:
         values: dict[str, Any] = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BundleError(
             f"'{folder}' is no bundle: it has no bundle.json.", remedy="Give a folder that `anfinsen train` wrote."
         ) from None
@@ -193,6 +214,8 @@ def _read_manifest(folder: Path) -> Manifest:
         raise BundleError(
             f"'{folder}/bundle.json' is not valid JSON: {error}.", remedy="Get the bundle again."
         ) from None
+    if not isinstance(values, dict) or "format" not in values:
+        raise BundleError(f"'{folder}/bundle.json' is no manifest of a bundle.", remedy="Get the bundle again.")
     if values.get("format") != FORMAT:
         raise BundleError(
             f"'{folder}' has layout {values.get('format')}, this version reads {FORMAT}.",

@@ -32,15 +32,15 @@ def write_card(path: Path, name: str, records: Mapping[str, TaskRecord], provena
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def summary(name: str, records: Mapping[str, TaskRecord]) -> str:
-    """One Markdown row for each test split and score: ours, the best simple baseline, the best published figure."""
+def summary(label: str, records: Mapping[str, TaskRecord]) -> str:
+    """One Markdown row a test split and score: ours (`label`), the best simple baseline, the best published."""
     lines = [
         "| task | test split | proteins | score | ours (95 % interval) | best simple baseline | best published |",
         "|---|---|---|---|---|---|---|",
     ]
     for task, record in records.items():
         for mine in record.scores:
-            if mine.model != name or mine.metric == "coverage":
+            if mine.model != label or mine.metric == "coverage":
                 continue
             others = [s for s in record.scores if (s.split, s.metric) == (mine.split, mine.metric) and s is not mine]
             baseline = _best([score for score in others if not score.published])

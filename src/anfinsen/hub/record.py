@@ -41,6 +41,8 @@ class TaskRecord(Config):
     """The head's kind."""
     size: int
     """Width of the head's output."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes or letters, in the order of the head's outputs."""
     conditions: tuple[str, ...] = ()
     """Names of the conditions that the head reads, in order."""
     calibration: dict[str, float] = {}

@@ -1,6 +1,6 @@
 """Large files: answers are written as they come, and a job that was stopped goes on without doing a protein twice.
 
-    out/job.json            which model and tasks the folder belongs to
+    out/job.json            which model, tasks and file the folder belongs to
     out/predictions.jsonl   one protein a line, appended and flushed block by block
 
 A line that was cut off by a kill is dropped and its protein is done again. Refused records do not stop the
@@ -48,11 +48,15 @@ def run_job(
     predictor: Predictor,
     folder: Path,
     *,
+    source: str = "",
     on_answer: Callable[[Prediction | None], None] = lambda prediction: None,
 ) -> JobResult:
-    """Answer every record into `folder`; `on_answer` is told each new prediction, None for an old one."""
+    """Answer every record into `folder`; `on_answer` is told each new prediction, None for an old one.
+
+    `source` names the file; a folder that holds answers about another file is refused, so that two are never mixed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, predictor)
+    _claim(folder, predictor, source)
     done = _finished(folder / ANSWERS)
     result = JobResult()
 
@@ -121,19 +125,25 @@ def _finished(path: Path) -> set[str]:
     return keys
 
 
-def _claim(folder: Path, predictor: Predictor) -> None:
-    """A folder holds the answers of one model to one set of tasks."""
+def _claim(folder: Path, predictor: Predictor, source: str) -> None:
+    """A folder holds the answers of one model to one set of tasks about one source."""
     mine = {
         "bundle": predictor.bundle.name,
         "sha256": predictor.bundle.sha256,
         "tasks": [task.name for task in predictor.tasks],
+        "source": source,
     }
     path = folder / JOB
-    if path.exists():
+    try:
         theirs = json.loads(path.read_text(encoding="utf-8"))
-        if theirs != mine:
-            raise UsageError(
-                f"'{folder}' already holds answers of {theirs['bundle']} to {', '.join(theirs['tasks'])}.",
-                remedy="Give another folder with --out, or delete that one.",
-            )
-    path.write_text(json.dumps(mine, indent=1), encoding="utf-8")
+    except (FileNotFoundError, ValueError):
+        theirs = mine
+        beside = path.with_suffix(".writing")
+        beside.write_text(json.dumps(mine, indent=1), encoding="utf-8")
+        beside.replace(path)
+    if theirs != mine:
+        about = f" about {theirs['source']}" if theirs.get("source") else ""
+        raise UsageError(
+            f"'{folder}' already holds answers of {theirs['bundle']} to {', '.join(theirs['tasks'])}{about}.",
+            remedy="Give another folder with --out, or delete that one.",
+        )

@@ -14,7 +14,7 @@ from typing import Self
 
 from anfinsen import runtime
 from anfinsen.data.example import Example
-from anfinsen.errors import UnknownNameError, UsageError
+from anfinsen.errors import BundleError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
 from anfinsen.structure.protein import Message, Protein
@@ -27,12 +27,14 @@ class Predictor:
     """Answers every task of a bundle, or the ones that are named."""
 
     def __init__(self, bundle: Bundle, tasks: Sequence[str] = (), *, device: str = "auto") -> None:
-        known = [name for name in bundle.records if name != MASKED]
+        known = [name for name in TASKS if name in bundle.records and name != MASKED]
         for name in tasks:
-            if name not in bundle.records:
+            if name not in known:
                 raise UnknownNameError(f"task in the bundle '{bundle.name}'", name, known)
         self.bundle = bundle
         self.tasks = tuple(TASKS[name] for name in (tasks or known))
+        for task in self.tasks:
+            _refuse_another(task, bundle)
         if not self.tasks:
             raise UsageError(
                 f"The bundle '{bundle.name}' answers no task yet.",
@@ -47,7 +49,7 @@ class Predictor:
 
     def predict(self, questions: Iterable[Example | Protein | str]) -> Iterator[Prediction]:
         """One prediction a protein, in order, as they come; reads ahead by a few hundred proteins at most."""
-        examples, again = tee(_as_examples(questions))
+        examples, again = tee(as_examples(questions))
         for example, outputs in zip(examples, ask(self.bundle.network, self.tasks, again), strict=True):
             answers = {}
             for task in self.tasks:
@@ -92,14 +94,26 @@ class Predictor:
         )
 
 
-def _as_examples(questions: Iterable[Example | Protein | str]) -> Iterator[Example]:
-    for number, question in enumerate(questions, 1):
+def as_examples(questions: Iterable[Example | Protein | str]) -> Iterator[Example]:
+    """Whatever a person asks about, as examples; bare sequences are mended and called 'query-1', 'query-2'."""
+    for number, question in enumerate([questions] if isinstance(questions, str) else questions, 1):
         if isinstance(question, Example):
             yield question
         elif isinstance(question, Protein):
             yield Example(question)
         else:
             yield Example(_read_one(question, number))
+
+
+def _refuse_another(task: Task, bundle: Bundle) -> None:
+    """A head is read by the classes and conditions that it was trained with, or not at all."""
+    record = bundle.records[task.name]
+    now = (task.target.labels, tuple(condition.name for condition in task.conditions))
+    if (record.labels or now[0], record.conditions) != now:
+        raise BundleError(
+            f"The bundle '{bundle.name}' learnt '{task.name}' with other classes or conditions than it has today.",
+            remedy="Use the version of Anfinsen that made it, or train it again.",
+        )
 
 
 def _read_one(sequence: str, number: int) -> Protein:

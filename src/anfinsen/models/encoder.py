@@ -16,9 +16,10 @@ Weights fit `transformers`' EsmModel in both directions. It knows no file, no ta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Self, cast
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,19 +31,19 @@ TRAINING_MASK_SHARE = 0.15 * 0.8
 
 
 class EncoderConfig(Config):
-    """The shape of an encoder; the defaults are those of the embedded one."""
+    """The shape of an encoder."""
 
-    layers: int = 6
+    layers: int = Field(6, ge=1)
     """Number of blocks."""
-    dim: int = 256
+    dim: int = Field(256, ge=2)
     """Width of a state vector, C."""
-    heads: int = 8
+    heads: int = Field(8, ge=1)
     """Attention heads; each is dim / heads wide."""
-    inner_dim: int = 1024
+    inner_dim: int = Field(1024, ge=1)
     """Width inside the feed-forward layer."""
-    vocabulary: int = 33
+    vocabulary: int = Field(33, ge=5)
     """Number of tokens, special ones included."""
-    longest: int = 1026
+    longest: int = Field(1026, ge=12)
     """Most tokens in one window (residues + 2); longer proteins are read in overlapping windows."""
     norm_eps: float = 1e-5
     """Added to the variance in each LayerNorm."""
@@ -56,6 +57,14 @@ class EncoderConfig(Config):
     """Number of the <pad> token, whose embedding stays zero."""
     rotary_precision: RotaryPrecision = "fp32"
     """How the rotary frequencies are rounded; ESM-2's own checkpoints were trained with half-precision ones."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.dim % (2 * self.heads):
+            raise ValueError(f"dim {self.dim} is not an even multiple of heads {self.heads}")
+        if not 0 <= self.pad_token < self.vocabulary:
+            raise ValueError(f"pad_token {self.pad_token} is none of the {self.vocabulary} tokens")
+        return self
 
 
 class Block(nn.Module):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from anfinsen.errors import BundleError
+from anfinsen.errors import BundleError, ConfigError
 from anfinsen.models.attention import RotaryPrecision, rotary_frequencies
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.heads import MaskedHead
@@ -152,34 +152,24 @@ def read_config(config: Mapping[str, Any]) -> Shape:
             raise BundleError(
                 f"config.json does not say '{key}'.", remedy="Add it; ESM-2 has 33, 32 and 1 for the three."
             )
-    encoder = EncoderConfig.build(
-        {
-            "layers": values["num_hidden_layers"],
-            "dim": values["hidden_size"],
-            "heads": values["num_attention_heads"],
-            "inner_dim": values["intermediate_size"],
-            "vocabulary": values["vocab_size"],
-            "longest": values["max_position_embeddings"],
-            "norm_eps": values["layer_norm_eps"],
-            "token_dropout": values["token_dropout"],
-            "norm_first": bool(values["emb_layer_norm_before"]),
-            "mask_token": values["mask_token_id"],
-            "pad_token": values["pad_token_id"],
-        },
-        source="config.json",
-    )
-    _check_sizes(encoder)
+    shape = {
+        "layers": values["num_hidden_layers"],
+        "dim": values["hidden_size"],
+        "heads": values["num_attention_heads"],
+        "inner_dim": values["intermediate_size"],
+        "vocabulary": values["vocab_size"],
+        "longest": values["max_position_embeddings"],
+        "norm_eps": values["layer_norm_eps"],
+        "token_dropout": values["token_dropout"],
+        "norm_first": bool(values["emb_layer_norm_before"]),
+        "mask_token": values["mask_token_id"],
+        "pad_token": values["pad_token_id"],
+    }
+    try:
+        encoder = EncoderConfig.build(shape, source="config.json")
+    except ConfigError as error:
+        raise BundleError(f"It describes no encoder. {error.reason}", remedy="Get the checkpoint again.") from None
     return Shape(encoder, bool(values["tie_word_embeddings"]))
-
-
-def _check_sizes(config: EncoderConfig) -> None:
-    sizes = (config.layers, config.dim, config.heads, config.inner_dim)
-    if min(sizes) < 1 or config.dim % (2 * config.heads) or not 0 <= config.pad_token < config.vocabulary:
-        raise BundleError(
-            f"config.json describes no encoder: {config.layers} layers, width {config.dim}, {config.heads} heads, "
-            f"inner width {config.inner_dim}, {config.vocabulary} tokens, padding token {config.pad_token}.",
-            remedy="All are positive, the width an even multiple of the heads, padding is a token of the vocabulary.",
-        )
 
 
 def _public_config(config: EncoderConfig, is_tied: bool, architecture: str) -> dict[str, Any]:

@@ -48,9 +48,10 @@ class Standing:
         rival = f"its best baseline ({best.model}, {score_figure(best.value)})"
         if not is_better(self.score.value, best.value, lower=self.lower_is_better):
             return f"It does not beat {rival}: trust that simple rule at least as much."
-        bound = self.score.high if self.lower_is_better else self.score.low
-        if bound is not None and not is_better(bound, best.value, lower=self.lower_is_better):
-            return f"It is ahead of {rival}, but the 95% interval reaches that far: the lead may be chance."
+        bound, edge = (self.score.high, best.low) if self.lower_is_better else (self.score.low, best.high)
+        edge = best.value if edge is None else edge
+        if bound is not None and not is_better(bound, edge, lower=self.lower_is_better):
+            return f"It is ahead of {rival}, but the 95% intervals overlap: the lead may be chance."
         return f"It beats {rival}."
 
     @property

@@ -5,9 +5,9 @@ Training asks to judge and to calibrate, prediction to answer, the benchmark to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy
 import torch
@@ -20,30 +20,53 @@ from anfinsen.tasks.base import Task
 
 BUDGET = 8192
 """Tokens in one packed row; more costs memory and gains nothing on a CPU."""
-AHEAD = 256
-"""Examples that are sorted by length together; answers come out in blocks of so many."""
+AHEAD, AHEAD_RESIDUES = 256, 131_072
+"""Examples, or their residues, that are sorted by length together; answers come out in blocks of so many."""
 
 Outputs = dict[str, NDArray[numpy.floating[Any]]]
+T = TypeVar("T")
 
 
 def ask(
     network: Network, tasks: Sequence[Task], examples: Iterable[Example], *, budget: int = BUDGET
 ) -> Iterator[Outputs]:
     """One dictionary an example: task name -> the head's outputs, (size,) or (L, size)."""
-    source = iter(examples)
     device = next(network.parameters()).device
-    while block := list(islice(source, AHEAD)):
+    return in_groups(examples, partial(_ask_group, network, tasks, device=device), budget=budget)
+
+
+def in_groups(
+    examples: Iterable[Example], answer: Callable[[Sequence[Example]], Sequence[T]], *, budget: int = BUDGET
+) -> Iterator[T]:
+    """What `answer` says of each example, in the order asked; it is asked in groups, each alike in length.
+
+    A group fills one packed row of about `budget` tokens. At most one block of answers is held at a time.
+    """
+    for block in _blocks(examples):
         lengths = numpy.array([len(example.protein) for example in block])
-        answered: dict[int, Outputs] = {}
+        answered: dict[int, T] = {}
         for group in bucket(lengths, budget, numpy.arange(len(block))):
             chosen = [block[index] for index in group]
-            answered |= dict(zip(map(int, group), _ask_group(network, tasks, chosen, device), strict=True))
-        yield from (answered[index] for index in range(len(block)))
+            answered |= dict(zip(map(int, group), answer(chosen), strict=True))
+        yield from (answered.pop(index) for index in range(len(block)))
+
+
+def _blocks(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    block: list[Example] = []
+    residues = 0
+    for example in examples:
+        block.append(example)
+        residues += len(example.protein)
+        if len(block) == AHEAD or residues >= AHEAD_RESIDUES:
+            yield block
+            block, residues = [], 0
+    if block:
+        yield block
 
 
 @torch.inference_mode()
 def _ask_group(
-    network: Network, tasks: Sequence[Task], group: Sequence[Example], device: torch.device
+    network: Network, tasks: Sequence[Task], group: Sequence[Example], *, device: torch.device
 ) -> list[Outputs]:
     tokens, lengths = pack([example.protein.sequence for example in group])
     states, residues = network.states(tokens.to(device), lengths)

@@ -10,7 +10,7 @@ and is found by lying in this folder (or by the entry-point group `anfinsen.task
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy
 import torch
@@ -22,6 +22,9 @@ from anfinsen.data.example import Example
 from anfinsen.models.network import HeadShape
 from anfinsen.registry import Registry
 from anfinsen.tasks.targets import Answer, Calibration, Floats, Target
+
+FORGET = 0.5
+"""How often a known condition is hidden in training and calibration."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,12 @@ class Task:
         return self.table.load(split)
 
     def prepare(self, example: Example, generator: numpy.random.Generator) -> Example:
-        """One training view of an example; a task that crops, masks or augments says so here."""
-        return example
+        """One training view of an example; a task that crops, masks or augments says so here.
+
+        Conditions are forgotten now and then, so that the network also learns to answer where nobody knows them.
+        """
+        kept = {name: value for name, value in example.conditions.items() if generator.random() >= FORGET}
+        return example if len(kept) == len(example.conditions) else replace(example, conditions=kept)
 
     def pose(self, example: Example, index: int) -> Example:
         """The example as a benchmark or a validation poses it: always the same for the same index."""

@@ -10,9 +10,24 @@ Meltome Atlas, Jarzab et al. 2020, Nature Methods 17:495). All of these proteins
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from anfinsen.data.catalog import Table
+from anfinsen.data.example import Example
 from anfinsen.tasks.base import Condition, Published, Task
 from anfinsen.tasks.targets import Answer, Number
+
+_ALONE = "test-sequence-only"
+
+
+@dataclass(frozen=True)
+class MeltingTemperatureTask(Task):
+    """Melting temperature, tested twice: with the growth temperature, and as most people ask, without it."""
+
+    def examples(self, split: str) -> list[Example]:
+        """The examples of one split; of the one called sequence-only, without their conditions."""
+        examples = self.table.load(split)
+        return [replace(example, conditions={}) for example in examples] if split == _ALONE else examples
 
 
 def _say(answer: Answer) -> str:
@@ -24,7 +39,7 @@ def _say(answer: Answer) -> str:
     )
 
 
-TASK = Task(
+TASK = MeltingTemperatureTask(
     name="melting-temperature",
     title="Melting temperature",
     question="How much heat does it stand?",
@@ -38,7 +53,7 @@ TASK = Task(
         id="uniprot_id",
         value="tm",
         conditions={"growth_temperature": "ogt"},
-        splits={"train": ("train",), "valid": ("valid",), "test": ("test",)},
+        splits={"train": ("train",), "valid": ("valid",), "test": ("test",), _ALONE: ("test",)},
         title="Melting temperatures of 7,147 proteins with growth temperatures",
         source="github.com/SizheQiu/Seq2Topt",
         licence="GPL-3.0 repository; sequences UniProt CC BY 4.0",
@@ -46,6 +61,7 @@ TASK = Task(
     conditions=(
         Condition("growth_temperature", "°C", "the temperature at which the protein's organism lives best", 35.0, 18.0),
     ),
+    tests=("test", _ALONE),
     metrics=("rmse", "r2", "spearman"),
     say=_say,
     published=(

@@ -53,6 +53,11 @@ class Target(ABC):
     def size(self) -> int:
         """Width of the head's output."""
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes or letters in the order of the outputs; none for a number."""
+        return ()
+
     @abstractmethod
     def encode(self, example: Example) -> NDArray[Any]:
         """The value as an array: a scalar, or (L,) where one is due for each residue."""
@@ -81,6 +86,10 @@ class Label(Target):
     @property
     def size(self) -> int:
         return len(self.classes)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.classes
 
     def encode(self, example: Example) -> NDArray[Any]:
         if example.value is None:
@@ -136,6 +145,10 @@ class Tokens(Target):
     @property
     def size(self) -> int:
         return len(self.letters)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.letters
 
     def encode(self, example: Example) -> NDArray[Any]:
         length = len(example.protein)

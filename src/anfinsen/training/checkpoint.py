@@ -43,8 +43,10 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[
     _flush(beside / MANIFEST)
     shutil.rmtree(final, ignore_errors=True)
     beside.rename(final)
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+    steps = sorted(folder.glob("step-*"))
+    # later ones are of a future that was damaged and passed over
+    for other in [path for path in steps if path > final] + [path for path in steps if path <= final][:-keep]:
+        shutil.rmtree(other, ignore_errors=True)
     return final
 
 

@@ -4,8 +4,9 @@
 
 A step takes one group of examples, splits it into `accumulate` parts to save memory, and moves the weights
 once; the loss of every part is divided by the count of known values in the whole group, so splitting changes
-nothing. Everything that decides the future of a run (weights, averages, optimiser, step, place in the stream,
-random streams, best score, patience) is in a checkpoint: a run that was killed goes on bit for bit on a CPU.
+nothing but the draws of dropout. Everything that decides the future of a run (weights, averages, optimiser,
+step, place in the stream, random streams, best score, patience) is in a checkpoint: a run that was killed goes
+on bit for bit on one CPU thread (with more, sums may be added in another order and differ in the last digits).
 
 It knows tasks only as something that collates examples and gives a loss. A run may mix several tasks; then
 each step belongs to one of them, in fixed shares.
@@ -22,11 +23,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from anfinsen.config import Config
 from anfinsen.data.batch import Batch, Stream
 from anfinsen.data.example import Example
+from anfinsen.errors import AnfinsenError, UsageError
 from anfinsen.runtime import Precision, precision, random_streams, restore_random_streams, seed_everything
 from anfinsen.training import checkpoint
 from anfinsen.training.optim import OptimizerName, make_optimizers, schedule
@@ -35,35 +38,35 @@ from anfinsen.training.optim import OptimizerName, make_optimizers, schedule
 class TrainConfig(Config):
     """How a network is trained."""
 
-    steps: int = 2000
+    steps: int = Field(2000, ge=1)
     """Optimiser steps in all."""
-    tokens: int = 8192
+    tokens: int = Field(8192, ge=64)
     """Tokens (residues and two special tokens a protein) in one step."""
-    accumulate: int = 1
-    """Into how many parts a step is split to save memory; the result is the same."""
-    learning_rate: float = 1e-3
+    accumulate: int = Field(1, ge=1)
+    """Into how many parts a step is split to save memory; but for dropout the result is the same."""
+    learning_rate: float = Field(1e-3, gt=0)
     """The highest learning rate."""
-    warmup: int = 100
+    warmup: int = Field(100, ge=0)
     """Steps over which the learning rate rises."""
-    decay: float = 0.3
+    decay: float = Field(0.3, ge=0, le=1)
     """Share of all steps over which the learning rate falls to zero at the end."""
-    weight_decay: float = 0.05
+    weight_decay: float = Field(0.05, ge=0)
     """Pull of the weights towards zero."""
-    clip: float = 1.0
+    clip: float = Field(1.0, gt=0)
     """Largest norm of the gradient."""
-    average: float = 0.0
+    average: float = Field(0.0, ge=0, lt=1)
     """Decay of the moving average of weights that is judged and kept (EMA); 0 keeps the weights themselves."""
     optimizer: OptimizerName = "adamw"
     """adamw, or muon for the hidden matrices of an encoder."""
     precision: Precision = "fp32"
     """fp32, or bf16 for a mixed-precision forward pass."""
-    seed: int = 1
+    seed: int = Field(1, ge=0)
     """Seed of every random stream."""
-    judge_every: int = 200
+    judge_every: int = Field(200, ge=1)
     """Steps between two looks at the validation split."""
-    save_every: int = 200
+    save_every: int = Field(200, ge=1)
     """Steps between two checkpoints."""
-    patience: int = 0
+    patience: int = Field(0, ge=0)
     """Stop after so many looks without improvement; 0 never stops early."""
 
 
@@ -104,6 +107,7 @@ class Trainer:
         config: TrainConfig,
         folder: Path,
         *,
+        origin: str = "",
         judge: Judge | None = None,
         watch: Sequence[Watch] = (),
         device: torch.device | None = None,
@@ -114,6 +118,7 @@ class Trainer:
         self.courses = courses
         self.config = config
         self.folder = folder
+        self.origin = origin
         self.judge = judge
         self.watch = watch
         self.optimizers = make_optimizers(network, config.optimizer, config.learning_rate, config.weight_decay)
@@ -126,7 +131,9 @@ class Trainer:
 
     def fit(self) -> nn.Module:
         """Train to the end and return the network with the best (or last) weights."""
-        self.resume()
+        if not self.resume() and self.judge is not None:
+            # a network that was good before must not come out worse
+            self.look()
         self.network.train()
         while self.step < self.config.steps and not self._is_out_of_patience():
             record = self.train_step()
@@ -159,6 +166,11 @@ class Trainer:
         for weight in weights:
             weight.grad = None if weight.grad is None else weight.grad / known
         norm = float(nn.utils.clip_grad_norm_(weights, self.config.clip))
+        if not math.isfinite(total) or not math.isfinite(norm):
+            raise AnfinsenError(
+                f"At step {self.step + 1} the loss is no longer a number: the training has run away.",
+                remedy="Lower train.learning_rate or raise train.warmup, and use a new --out.",
+            )
         share = schedule(self.step, steps=self.config.steps, warmup=self.config.warmup, decay=self.config.decay)
         for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -213,6 +225,7 @@ class Trainer:
             groups.append(plain)
         state = {
             "step": self.step,
+            "origin": self.origin,
             "courses": [{"taken": course.taken, **course.stream.state()} for course in self.courses],
             "best": None if math.isinf(self.best) else self.best,
             "looks_without_gain": self.looks_without_gain,
@@ -229,9 +242,14 @@ class Trainer:
         if path is None:
             return False
         tensors, state = checkpoint.load(path)
+        if state["origin"] != self.origin:
+            raise UsageError(
+                f"'{self.folder}' holds another training: other data, settings or another start.",
+                remedy="Give a new folder with --out, or repeat the old command to go on with the old training.",
+            )
         self.network.load_state_dict(_named(tensors, "weights."), strict=False)
-        self.average = _named(tensors, "average.")
-        self.best_weights = _named(tensors, "best.")
+        self.average = _named(tensors, "average.", self.device)
+        self.best_weights = _named(tensors, "best.", self.device)
         for index, optimizer in enumerate(self.optimizers):
             checkpoint.restore_optimizer(optimizer, f"optimizer{index}", tensors, state["optimizers"][index])
         self.step = state["step"]
@@ -241,7 +259,15 @@ class Trainer:
             course.taken = place["taken"]
             course.stream.restore(place)
         restore_random_streams(_named(tensors, "random."), self.device)
+        self._forget_events_after(self.step)
         return True
+
+    def _forget_events_after(self, step: int) -> None:
+        """Drop the records of steps that are done again, and a line that a kill has torn."""
+        path = self.folder / "events.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        whole = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        path.write_text("".join(line + "\n" for line in whole), encoding="utf-8")
 
     def _next_course(self) -> Course:
         """The course that is furthest behind its share of the steps."""
@@ -276,5 +302,5 @@ def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
-def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def _named(tensors: dict[str, Tensor], prefix: str, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor.to(device) for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -58,4 +58,6 @@ def _change(values: dict[str, Any], change: str) -> None:
     *tables, name = key.strip().split(".")
     for table in tables:
         values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"'{change}': '{table}' is a single setting.", remedy="Say it once, as key=value.")
     values[name] = value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example
 from anfinsen.data.neighbours import Reach
-from anfinsen.errors import ConfigError, UsageError
+from anfinsen.errors import ConfigError, UsageError, suggest
 from anfinsen.hub.body import bare, round_weights
 from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.hub.record import TaskRecord
@@ -44,14 +44,15 @@ def train(
             "No task was named.", remedy="Name one, for example: anfinsen train localization --out runs/mine"
         )
     runtime.seed_everything(recipe.train.seed)
-    tasks = [replace(task, **recipe.task.get(task.name, {})) for task in tasks]
+    tasks = _adjusted(tasks, recipe)
     network, records, reaches = _assemble(tasks, recipe, start)
     lessons = {task.name: _Lesson(task, recipe) for task in tasks}
+    begun = start.sha256 if start is not None else ""
     if recipe.mode == "frozen":
         for task in tasks:
-            _learn(network, [lessons[task.name]], recipe, out / task.name, watch)
+            _learn(network, [lessons[task.name]], recipe, begun, out / task.name, watch)
     else:
-        _learn(network, list(lessons.values()), recipe, out, watch)
+        _learn(network, list(lessons.values()), recipe, begun, out, watch)
     network.body = bare(network.body)
     round_weights(network.heads if isinstance(network.body, PublicBody) else network)
     for name, lesson in lessons.items():
@@ -70,7 +71,7 @@ class _Lesson:
     def __init__(self, task: Task, recipe: Recipe) -> None:
         self.task = task
         self.train = task.examples("train")
-        posed = [task.pose(example, index) for index, example in enumerate(task.examples("valid"))]
+        posed = [_shown(task, example, index) for index, example in enumerate(task.examples("valid"))]
         # tables are sorted by class or organism; by its hash each protein has a place that means nothing
         valid = sorted(posed, key=_lot)
         self.stop_by = [example for example in valid if _lot(example) % 2][: recipe.validate_on]
@@ -100,6 +101,7 @@ class _Lesson:
         return TaskRecord(
             kind=shape.kind,
             size=shape.size,
+            labels=self.task.target.labels,
             conditions=tuple(condition.name for condition in self.task.conditions),
             calibration=calibration,
             dataset=f"{table.title} ({table.name}, split train)",
@@ -125,11 +127,17 @@ def _assemble(
     shapes: dict[str, HeadShape] = {task.name: task.shape for task in tasks}
     if start is None:
         return Network(_prepared(_new_body(recipe), recipe), shapes), {}, {}
-    kept = {name: shape for name, shape in start.network.shapes.items() if name not in shapes}
+    if recipe.encoder is not None or recipe.backbone:
+        raise ConfigError(
+            "The recipe names a new body, and --from a bundle that brings its own.", remedy="Take one of the two out."
+        )
+    # in full mode the body moves away under the heads that are not trained with it: they are left behind
+    stays = recipe.mode == "frozen"
+    kept = {name: shape for name, shape in start.network.shapes.items() if stays and name not in shapes}
     network = Network(_prepared(start.network.body, recipe), {**kept, **shapes})
     for name, head in start.network.heads.items():
         # a head whose shape has not changed goes on from where it was
-        if network.shapes[name] == start.network.shapes[name]:
+        if network.shapes.get(name) == start.network.shapes[name]:
             network.heads[name].load_state_dict(head.state_dict())
     return network, {name: start.records[name] for name in kept}, {n: r for n, r in start.reaches.items() if n in kept}
 
@@ -142,20 +150,23 @@ def _new_body(recipe: Recipe) -> nn.Module:
             "Neither a bundle to continue, nor a backbone, nor the shape of a new encoder is given.",
             remedy="Use --from BUNDLE, or put backbone or an [encoder] table into the recipe.",
         )
-    body = load_body(recipe.backbone, TOKENS)
-    if recipe.mode == "full" and isinstance(body, PublicBody):
-        raise ConfigError(
-            f"'{recipe.backbone}' can be used frozen only: its weights are not stored in a bundle.",
-            remedy='Set mode = "frozen", or take an ESM-2 checkpoint.',
-        )
-    return body
+    return load_body(recipe.backbone, TOKENS)
 
 
 def _prepared(body: nn.Module, recipe: Recipe) -> nn.Module:
-    return FrozenBody(body) if recipe.mode == "frozen" else body
+    if recipe.mode == "frozen":
+        return FrozenBody(body)
+    if isinstance(body, PublicBody):
+        raise ConfigError(
+            f"'{body.name}' can be used frozen only: its weights are not stored in a bundle.",
+            remedy='Set mode = "frozen", or take an ESM-2 checkpoint.',
+        )
+    return bare(body).requires_grad_(True)
 
 
-def _learn(network: Network, lessons: Sequence[_Lesson], recipe: Recipe, folder: Path, watch: Sequence[Watch]) -> None:
+def _learn(
+    network: Network, lessons: Sequence[_Lesson], recipe: Recipe, begun: str, folder: Path, watch: Sequence[Watch]
+) -> None:
     names = {lesson.task.name for lesson in lessons}
     for name, head in network.heads.items():
         head.requires_grad_(name in names)
@@ -165,7 +176,38 @@ def _learn(network: Network, lessons: Sequence[_Lesson], recipe: Recipe, folder:
         return float(numpy.mean([validation_loss(judged, lesson.task, lesson.stop_by) for lesson in lessons]))
 
     courses = [lesson.course(recipe) for lesson in lessons]
-    Trainer(network, courses, recipe.train, folder, judge=judge, watch=watch, device=runtime.pick_device()).fit()
+    data = {lesson.task.name: data_hash(lesson.train) for lesson in lessons}
+    # steps and the looks may change on the way; anything else makes it another training
+    settings = recipe.model_dump(mode="json", exclude={"name", "tasks"})
+    for name in ("steps", "judge_every", "save_every", "patience"):
+        del settings["train"][name]
+    origin = hashlib.sha256(json.dumps([settings, data, begun], sort_keys=True).encode()).hexdigest()
+    Trainer(
+        network, courses, recipe.train, folder, origin=origin, judge=judge, watch=watch, device=runtime.pick_device()
+    ).fit()
+
+
+def _adjusted(tasks: Sequence[Task], recipe: Recipe) -> list[Task]:
+    """The tasks with the recipe's changes to their own settings."""
+    names = [task.name for task in tasks]
+    for name in (*recipe.task, *recipe.shares):
+        if name not in names:
+            raise ConfigError(f"The recipe speaks of '{name}', which is not trained.", remedy=suggest(name, names))
+    adjusted = []
+    for task in tasks:
+        own = sorted({field.name for field in fields(task)} - {field.name for field in fields(Task)})
+        for key in recipe.task.get(task.name, {}):
+            if key not in own:
+                raise ConfigError(f"The task '{task.name}' has no setting '{key}'.", remedy=suggest(key, own))
+        adjusted.append(replace(task, **recipe.task.get(task.name, {})))
+    return adjusted
+
+
+def _shown(task: Task, example: Example, index: int) -> Example:
+    """A validation example as users will ask it: with conditions only now and then."""
+    if task.conditions:
+        return task.prepare(example, numpy.random.default_rng(index))
+    return task.pose(example, index)
 
 
 def _lot(example: Example) -> int:
