@@ -61,7 +61,7 @@ TASK = MeltingTemperatureTask(
     conditions=(
         Condition("growth_temperature", "°C", "the temperature at which the protein's organism lives best", 35.0, 18.0),
     ),
-    tests=("test", _ALONE),
+    tests=(_ALONE, "test"),
     metrics=("rmse", "r2", "spearman"),
     say=_say,
     published=(
