@@ -21,7 +21,8 @@ def write_card(path: Path, name: str, records: Mapping[str, TaskRecord], provena
         lines += [
             f"## {task}",
             "",
-            f"Trained on {record.trained_on:,} proteins of {record.dataset}. Data licence: {record.licence}.",
+            f"Training table: {record.trained_on:,} proteins of {record.dataset}. Data licence: {record.licence}. "
+            f"SHA-256 of the examples: `{record.data_sha256}`.",
             "",
         ]
         if record.scores:
