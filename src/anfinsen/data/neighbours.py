@@ -159,8 +159,7 @@ class Reach:
 
     def far(self, sequence: str) -> bool:
         """Whether no training protein is near: none is found, or the nearest is below `FAR`."""
-        identity, _ = self.nearest(sequence)
-        return identity is None or identity < FAR
+        return is_far(self.nearest(sequence)[0])
 
     def _least(self, count: int) -> int:
         """Shared words that unrelated proteins would reach less than once in 1 / _CHANCE queries."""
@@ -193,6 +192,11 @@ class Reach:
         flat = totals - numpy.repeat(base, counts)
         ids = arrays["ids"].astype(numpy.uint8).tobytes().decode().split("\n") if len(counts) else []
         return cls(ids, arrays["lengths"].astype(numpy.int64), numpy.split(flat, ends[:-1]) if len(counts) else [])
+
+
+def is_far(identity: float | None) -> bool:
+    """Whether the nearest protein that was found, None if none was, is too remote to learn from."""
+    return identity is None or identity < FAR
 
 
 def least_shared(expected: float, growth: float, chance: float) -> int:

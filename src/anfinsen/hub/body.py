@@ -6,6 +6,7 @@ bundle loads it by that name.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,3 +71,9 @@ def round_weights(module: nn.Module) -> None:
     """Round weights to what half precision holds, so that what is judged and calibrated is what is stored."""
     for weight in module.parameters():
         weight.copy_(weight.half().float())
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -34,7 +34,7 @@ from anfinsen.config import Config
 from anfinsen.data.batch import pack
 from anfinsen.data.neighbours import Reach
 from anfinsen.errors import BundleError
-from anfinsen.hub.body import BODY_FILES, halved, read_body, widened, write_body
+from anfinsen.hub.body import BODY_FILES, file_hash, halved, read_body, widened, write_body
 from anfinsen.hub.card import write_card
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.models.heads import MaskedHead
@@ -114,7 +114,7 @@ class Bundle:
             provenance=self.provenance,
             backbone=backbone,
             golden=self.golden_sequences,
-            hashes={name: _file_hash(folder / name) for name in (() if backbone else BODY_FILES) + _FILES},
+            hashes={name: file_hash(folder / name) for name in (() if backbone else BODY_FILES) + _FILES},
         )
         (folder / "bundle.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
 
@@ -161,11 +161,7 @@ class Bundle:
         folder = Path(folder)
         manifest = _read_manifest(folder)
         for name, expected in manifest.hashes.items():
-            if (
-                name not in BODY_FILES + _FILES
-                or not (folder / name).is_file()
-                or _file_hash(folder / name) != expected
-            ):
+            if name not in BODY_FILES + _FILES or not (folder / name).is_file() or file_hash(folder / name) != expected:
                 raise BundleError(
                     f"'{folder}' is damaged: {name} is not the file that bundle.json vouches for.",
                     remedy="Get the bundle again.",
@@ -240,7 +236,3 @@ def _by_task(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[
         task, _, key = name.partition(".")
         grouped.setdefault(task, {})[key] = array
     return grouped
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -14,6 +14,7 @@ from typing import Self
 
 from anfinsen import runtime
 from anfinsen.data.example import Example
+from anfinsen.data.neighbours import is_far
 from anfinsen.errors import BundleError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
@@ -79,7 +80,7 @@ class Predictor:
         if reach is None:
             return {"far": True, "nearest_identity": None, "nearest_id": None}
         identity, name = reach.nearest(protein.sequence)
-        return {"far": reach.far(protein.sequence), "nearest_identity": identity, "nearest_id": name}
+        return {"far": is_far(identity), "nearest_identity": identity, "nearest_id": name}
 
     def _notes(self, protein: Protein) -> tuple[Message, ...]:
         longest = int(getattr(self.bundle.network.body, "longest", len(protein)))

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anfinsen.errors import CheckpointError
+from anfinsen.hub.body import file_hash
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 
@@ -108,12 +108,6 @@ def restore_optimizer(
         state.setdefault(int(index), {})[moment] = value
     groups = [{**group, "betas": tuple(group["betas"])} if "betas" in group else group for group in saved["groups"]]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -71,6 +71,7 @@ class _Lesson:
     def __init__(self, task: Task, recipe: Recipe) -> None:
         self.task = task
         self.train = task.examples("train")
+        self.data_sha256 = data_hash(self.train)
         posed = [_shown(task, example, index) for index, example in enumerate(task.examples("valid"))]
         # tables are sorted by class or organism; by its hash each protein has a place that means nothing
         valid = sorted(posed, key=_lot)
@@ -106,7 +107,7 @@ class _Lesson:
             calibration=calibration,
             dataset=f"{table.title} ({table.name}, split train)",
             licence=table.licence,
-            data_sha256=data_hash(self.train),
+            data_sha256=self.data_sha256,
             trained_on=len(self.train),
         )
 
@@ -176,7 +177,7 @@ def _learn(
         return float(numpy.mean([validation_loss(judged, lesson.task, lesson.stop_by) for lesson in lessons]))
 
     courses = [lesson.course(recipe) for lesson in lessons]
-    data = {lesson.task.name: data_hash(lesson.train) for lesson in lessons}
+    data = {lesson.task.name: lesson.data_sha256 for lesson in lessons}
     # steps and the looks may change on the way; anything else makes it another training
     settings = recipe.model_dump(mode="json", exclude={"name", "tasks"})
     for name in ("steps", "judge_every", "save_every", "patience"):
