@@ -1,0 +1,95 @@
+"""Verbs that answer: a file of proteins goes in, answers or states come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.markup import escape
+from rich.progress import track
+
+from anfinsen.cli.screen import Bundled, Threads, app, notices, screen
+
+
+@app.command()
+def predict(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="FASTA (also .gz, or - for standard input), CSV, Parquet, PDB, mmCIF, or a bare sequence.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the answers; the same folder again goes on where it stopped.")
+    ] = Path("predictions"),
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Only this task; may be given again. See `anfinsen tasks`.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+    condition: Annotated[
+        list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
+    ] = None,
+    remove_gaps: Annotated[bool, typer.Option("--remove-gaps", help="Take '-' and '.' out of the sequences.")] = False,
+    raw_csv: Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")] = False,
+    bundle: Bundled = None,
+    threads: Threads = None,
+) -> None:
+    """Answer every question about every protein in FILE; write tables and a report."""
+    from anfinsen import runtime
+    from anfinsen.data.readers import count_records, read_examples
+    from anfinsen.inference.jobs import run_job, under_conditions
+    from anfinsen.inference.predictor import Predictor
+    from anfinsen.report.folder import write_folder
+    from anfinsen.report.watcher import Watcher
+
+    runtime.use_threads(threads)
+    predictor = Predictor.load(bundle, task or ())
+    records = under_conditions(
+        read_examples(source, column=column, remove_gaps=remove_gaps), condition or (), predictor.tasks
+    )
+    with Watcher(screen, predictor.tasks, count_records(source, column=column)) as watcher:
+        result = run_job(records, predictor, out, source=source, on_answer=watcher)
+    write_folder(out, result, predictor, raw_csv=raw_csv)
+    watcher.conclude(result, out)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def embed(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="File for the states: .h5, .parquet or .zarr. The same file again goes on, or is added to."),
+    ],
+    per: Annotated[
+        Literal["residue", "window", "protein"],
+        typer.Option(help="One state a residue, the mean of each window of 32 residues, or the mean of each protein."),
+    ] = "protein",
+    layer: Annotated[str, typer.Option(help="'last', or the number of a layer; 0 is the embedding.")] = "last",
+    dtype: Annotated[
+        Literal["fp16", "fp32"], typer.Option(help="Half precision takes half the room, and is exact to three digits.")
+    ] = "fp16",
+    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+    bundle: Bundled = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="A public checkpoint instead, such as facebook/esm2_t12_35M_UR50D.")
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """Write the states that the model makes of every protein in FILE: numbers for models of your own."""
+    from anfinsen import runtime
+    from anfinsen.data.readers import count_records, read_examples
+    from anfinsen.inference.embedder import Embedder, conclusion, embed_file
+    from anfinsen.report.tables import write_refused
+
+    runtime.use_threads(threads)
+    embedder = Embedder.load(bundle, backbone, per=per, layer=layer, dtype=dtype)
+    total = count_records(source, column=column)
+    records = track(read_examples(source, column=column), "embedding", total, console=notices, transient=True)
+    result = embed_file(records, embedder, out)
+    write_refused(out.with_name("refused.csv"), result.refused)
+    for sentence in conclusion(result, embedder.about, out):
+        screen.print(escape(sentence))
+    raise typer.Exit(result.exit_code)

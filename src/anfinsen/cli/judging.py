@@ -1,0 +1,99 @@
+"""Verbs that look at what is there: scores, tasks, this installation, its limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table as Grid
+
+from anfinsen.cli.screen import Bundled, Threads, app, notices, screen
+from anfinsen.errors import UsageError
+
+
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Suites or tasks; all if left out.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write one row a line to this file.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=10, help="Score only so many proteins of each split, drawn at random: a quick look, not a result."
+        ),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Keep the rows in the bundle, for its card and its reports.")
+    ] = False,
+    bundle: Bundled = None,
+    threads: Threads = None,
+) -> None:
+    """Reprint every number, with its interval, its split and the baselines beside it."""
+    from anfinsen import runtime
+    from anfinsen.bench.run import run, verdicts, write_rows
+    from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.inference.predictor import Predictor
+    from anfinsen.report.terminal import show_scores
+
+    if write and limit is not None:
+        raise UsageError("--write keeps results and --limit gives only a quick look.", remedy="Leave one of them out.")
+    runtime.use_threads(threads)
+    folder = bundle or default_bundle()
+    opened = Bundle.load(folder)
+    rows, missing = run(names or (), Predictor(opened).answer, model=opened.label, limit=limit, tell=notices.print)
+    show_scores(rows, screen)
+    for sentence in verdicts(rows) + [str(error) for error in missing]:
+        screen.print(sentence)
+    if json_file is not None:
+        write_rows(json_file, rows)
+    if write:
+        opened.with_scores(rows).save(folder)
+    raise typer.Exit(0 if rows else 1)
+
+
+@app.command()
+def tasks() -> None:
+    """List what can be asked."""
+    from anfinsen.tasks import TASKS
+
+    grid = Grid("task", "question", "answer", "data")
+    for name in TASKS:
+        task = TASKS[name]
+        grid.add_row(name, task.question, task.target.kind, task.table.title)
+    screen.print(grid)
+
+
+@app.command()
+def doctor(
+    verify: Annotated[
+        Path | None, typer.Option("--verify", help="Run the golden proteins of this bundle again.")
+    ] = None,
+) -> None:
+    """Say what this installation is made of, and whether a bundle still says what it said."""
+    from anfinsen import runtime
+    from anfinsen.hub.bundle import Bundle, default_bundle
+
+    for name, value in runtime.describe().items():
+        screen.print(f"{name:>14}  {value}")
+    bundle = Bundle.load(verify or default_bundle())
+    differences = bundle.verify()
+    screen.print(
+        f"{'bundle':>14}  {bundle.name}: "
+        + ("its golden proteins give the answers they gave." if not differences else "")
+    )
+    for sentence in differences:
+        screen.print(f"{'':>16}{sentence}")
+    raise typer.Exit(1 if differences else 0)
+
+
+@app.command()
+def limits() -> None:
+    """Show every limit, with its reason."""
+    from anfinsen.limits import LIMITS
+
+    grid = Grid("limit", "value", "meaning")
+    for name, field in type(LIMITS).model_fields.items():
+        grid.add_row(name, f"{getattr(LIMITS, name):,}", field.description or "")
+    screen.print(grid)
