@@ -2,7 +2,7 @@
 
 >>> import anfinsen
 >>> sorted(anfinsen.__all__)
-['Predictor', '__version__', 'embed', 'load', 'predict']
+['Predictor', '__version__', 'embed', 'load', 'predict', 'train']
 
 The door imports nothing heavy; a name is fetched when it is first used.
 """
@@ -16,15 +16,17 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from anfinsen.inference.door import embed, load, predict
     from anfinsen.inference.predictor import Predictor
+    from anfinsen.workshop.door import train
 
 _ROOMS = {
     "Predictor": "anfinsen.inference.predictor",
     "embed": "anfinsen.inference.door",
     "load": "anfinsen.inference.door",
     "predict": "anfinsen.inference.door",
+    "train": "anfinsen.workshop.door",
 }
 
-__all__ = ["Predictor", "__version__", "embed", "load", "predict"]
+__all__ = ["Predictor", "__version__", "embed", "load", "predict", "train"]
 
 
 def __getattr__(name: str) -> Any:

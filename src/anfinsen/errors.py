@@ -9,6 +9,8 @@ AnfinsenError                what came, what was expected, what to do next      
 ├── MissingDataError         a public data set is not on this machine                 1
 ├── MissingExtraError        an optional package is not installed                     1
 ├── CheckpointError          a checkpoint is incomplete or damaged                    1
+├── StoppedError             a training was asked to stop, and has saved its state  130 (Ctrl-C), 143 (SIGTERM)
+├── CorpusError              a folder of shards is incomplete, damaged or none        1
 └── BundleError              a model folder is incomplete, damaged or of another kind 1
 
 An error's text is for the person who reads it: where, what came, what was expected, what to do.
@@ -107,6 +109,18 @@ class MissingExtraError(AnfinsenError):
 
 class CheckpointError(AnfinsenError):
     """A checkpoint whose manifest or hashes do not hold."""
+
+
+class CorpusError(AnfinsenError):
+    """A folder of packed sequences that cannot be used."""
+
+
+class StoppedError(AnfinsenError):
+    """A training that was asked to stop, by Ctrl-C or by the machine; nothing is lost and nothing is wrong."""
+
+    def __init__(self, reason: str, *, remedy: str, exit_code: int) -> None:
+        super().__init__(reason, remedy=remedy)
+        self.exit_code = exit_code
 
 
 class BundleError(AnfinsenError):

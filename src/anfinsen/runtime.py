@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import random
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
 from importlib import metadata
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
 import numpy
 import torch
 
 Precision = Literal["fp32", "bf16"]
+Part = TypeVar("Part")
+Outcome = TypeVar("Outcome")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -32,6 +38,47 @@ def use_threads(count: int | None) -> None:
     """Limit the compute threads of this process; None leaves PyTorch's choice."""
     if count is not None:
         torch.set_num_threads(count)
+
+
+def threads() -> int:
+    """How many compute threads this process may use."""
+    return torch.get_num_threads()
+
+
+def in_parallel(work: Callable[[Part], Outcome], parts: Sequence[Part]) -> list[Outcome]:
+    """What `work` makes of each part, in order, without gradients: one core a part, as many at a time as there are
+    threads.
+
+    Cores that share one product wait for each other after it; cores that each have a part do not. A single part, or
+    a single thread, is worked on here by whatever threads there are.
+    """
+    if len(parts) < 2 or threads() < 2:
+        return [work(part) for part in parts]
+    return list(_pool(os.getpid(), threads()).map(partial(_without_gradients, work), parts))
+
+
+@cache
+def _pool(process: int, count: int) -> ThreadPoolExecutor:
+    """Threads that wait for work; a forked process has none of its parent's, hence its number."""
+    return ThreadPoolExecutor(count, thread_name_prefix="anfinsen", initializer=partial(torch.set_num_threads, 1))
+
+
+@torch.no_grad()
+def _without_gradients(work: Callable[[Part], Outcome], part: Part) -> Outcome:
+    return work(part)
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held so far, in millions of bytes; nothing is known on Windows (NaN)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux the other figure below is inherited from the process that started this one
+        (line,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024 / 1e6
+    if sys.platform == "win32":
+        return float("nan")
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def seed_everything(seed: int) -> None:

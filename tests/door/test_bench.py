@@ -10,14 +10,20 @@ import numpy
 import polars
 import pytest
 
+from anfinsen.bench import suite
 from anfinsen.bench.run import run, verdicts, write_rows
-from anfinsen.bench.suite import exams, suites
+from anfinsen.bench.study import Question, Tell
+from anfinsen.bench.suite import STUDIES, Study, sittings, suites
 from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UnknownNameError, UsageError
-from anfinsen.hub.record import Score
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.card import summary, write_card
+from anfinsen.hub.record import Score, TaskRecord
+from anfinsen.models.network import Network
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.base import Published
+from anfinsen.tasks.metrics import Estimate
 from anfinsen.tasks.targets import Answer, Label, Number
 
 
@@ -203,31 +209,106 @@ def score(model: str, value: float, low: float | None, high: float | None, metri
 def test_a_verdict_is_a_plain_sentence(metric: str, ours: tuple[float, float, float], sentence: str) -> None:
     rivals = [score("composition", 0.5, 0.4, 0.6, metric), score("majority", 0.3, 0.2, 0.4, metric)]
     best = {"accuracy": "composition 0.500 (0.400 to 0.600)", "rmse": "majority 0.300 (0.200 to 0.400)"}[metric]
-    assert verdicts([score("mine", *ours, metric), *rivals]) == [
-        f"shade, test, {metric}, 9 proteins: mine {sentence} the best baseline, {best}."
+    assert verdicts([score("anfinsen", *ours, metric), *rivals]) == [
+        f"shade, test, {metric}, n = 9: anfinsen {sentence} the best baseline, {best}."
     ]
 
 
 def test_there_is_no_verdict_without_a_baseline() -> None:
-    assert verdicts([score("mine", 0.8, 0.7, 0.9)]) == []
+    assert verdicts([score("anfinsen", 0.8, 0.7, 0.9)]) == []
 
 
 def test_a_new_task_appears_by_itself(tables: Path) -> None:
-    assert {"shade", "weight"} <= {exam.task.name for exam in suites()["sequence"]}
-    assert [exam.task.name for exam in suites()["language-model"]] == ["masked"]
-    assert {exam.task.name for exam in exams([])} == set(TASKS)
-    assert [exam.task.name for exam in exams(["shade", "language-model", "shade"])] == ["shade", "masked"]
+    assert {"shade", "weight"} <= {one.name for one in suites()["sequence"]}
+    assert [one.name for one in suites()["language-model"]] == ["masked", "contacts", "variants", "probes"]
+    assert [one.name for one in sittings(["shade", "language-model", "shade"])][:2] == ["shade", "masked"]
+    assert {one.name for one in sittings([])} == set(TASKS) | {one.name for one in STUDIES if not one.is_slow}
+    assert [one.name for one in sittings(["transfer"])] == ["transfer"]
+
+
+def test_every_study_is_there() -> None:
+    assert all(callable(study.load()) for study in STUDIES)
 
 
 @pytest.mark.parametrize(
     ("names", "model", "limit", "sentence"),
     [
-        (["shad"], "mine", None, "There is no suite or task called 'shad'. Did you mean 'shade'? Known: "),
-        (["shade"], "majority", None, "'majority' is the name of a baseline. Give the model another name."),
-        (["shade"], "mine", 0, "The limit came as 0. Give 1 protein or more, or leave it out for all."),
+        (["shad"], "anfinsen", None, "There is no suite, task or study called 'shad'. Did you mean 'shade'? Known: "),
+        (
+            ["shade"],
+            "majority",
+            None,
+            "'majority' could be a baseline. Give the model a name that begins with 'anfinsen'.",
+        ),
+        (["shade"], "anfinsen", 0, "The limit came as 0. Give 1 protein or more, or leave it out for all."),
     ],
 )
 def test_a_wrong_call_is_answered(tables: Path, names: list[str], model: str, limit: int | None, sentence: str) -> None:
     with pytest.raises(UsageError) as error:
         run(names, perfect, model=model, limit=limit)
     assert str(error.value).startswith(sentence)
+
+
+# Studies ------------------------------------------------------------------------------------------------------------
+
+
+def gaze(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+    """A study of how a network looks at shades."""
+    tell(f"gaze: limit {limit}.")
+    question = Question("language-model", "shade", "shade", "test", "accuracy")
+    rivals = {f"{model} linear probe": 0.7, "one-hot": 0.5}
+    rows = [question.row(name, Estimate(value, value - 0.1, value + 0.1, 40)) for name, value in rivals.items()]
+    return [*rows, question.published("The Elders", 0.9)]
+
+
+@pytest.fixture
+def studied(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "STUDIES", (Study("language-model", "gaze", "-:-"),))
+    monkeypatch.setattr(Study, "load", lambda study: gaze)
+
+
+def test_a_study_looks_at_the_network_and_says_what_the_body_was_taught(studied: None, tiny_network: Network) -> None:
+    told: list[str] = []
+    rows, missing = run(
+        ["gaze"], perfect, model="anfinsen-trial", network=tiny_network, taught=("shade",), limit=12, tell=told.append
+    )
+    assert missing == []
+    assert [row.model for row in rows] == ["anfinsen-trial linear probe", "one-hot", "The Elders"]
+    assert told == [
+        "gaze: limit 12.",
+        "gaze: the body of anfinsen-trial learnt from labels of 'shade' too, so it did not find this out alone.",
+    ]
+    assert verdicts(rows) == [
+        "shade, test, accuracy, n = 40: anfinsen-trial linear probe 0.700 (0.600 to 0.800) overlaps with "
+        "the best baseline, one-hot 0.500 (0.400 to 0.600)."
+    ]
+
+
+def test_a_study_and_an_exam_of_one_task_are_judged_apart(studied: None, tiny_network: Network) -> None:
+    rows, _ = run(["shade", "gaze"], perfect, model="anfinsen-trial", network=tiny_network)
+    accuracy = [sentence for sentence in verdicts(rows) if "test, accuracy" in sentence]
+    assert ["majority" in sentence or "composition" in sentence for sentence in accuracy] == [True, False]
+
+
+def test_rows_about_the_body_stand_with_the_language_model_and_nothing_else_is_lost(
+    studied: None, tiny_network: Network, tmp_path: Path
+) -> None:
+    kept = score("anfinsen", 0.8, 0.7, 0.9)
+    records = {
+        "masked": TaskRecord(kind="masked", size=33),
+        "shade": TaskRecord(kind="pooled", size=2, scores=(kept,)),
+    }
+    bundle = Bundle("anfinsen", tiny_network, records)
+    rows, _ = run(["gaze"], perfect, model="anfinsen", network=tiny_network)
+    for _ in range(2):
+        bundle.with_scores(rows)
+    assert bundle.records["masked"].scores == tuple(rows)
+    assert bundle.records["shade"].scores == (kept,)
+    lines = summary(bundle.label, bundle.records).splitlines()[2:]
+    assert lines == [
+        "| shade | test | 40 | accuracy ↑ | **0.700 (0.600 to 0.800)**, linear probe "
+        "| 0.500 (0.400 to 0.600), one-hot | 0.900, The Elders |",
+        "| shade | test | 9 | accuracy ↑ | **0.800 (0.700 to 0.900)** | none | none |",
+    ]
+    write_card(tmp_path / "card.md", bundle.name, bundle.records, {})
+    assert "| shade, test | accuracy | one-hot | 0.500 | 0.400 to 0.600 | 40 |" in (tmp_path / "card.md").read_text()

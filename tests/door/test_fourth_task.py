@@ -93,7 +93,7 @@ def test_a_public_backbone_by_name_is_trained_on_frozen_and_only_named_in_the_bu
     bundle = charge / "run" / "bundle"
     assert not (bundle / "model.safetensors").exists()
     assert json.loads((bundle / "bundle.json").read_text())["backbone"] == str(checkpoint)
-    checked = run(app, ["doctor", "--verify", str(bundle)])
+    checked = run(app, ["verify", str(bundle)])
     assert checked.exit_code == 0, checked.output
     predicted = run(app, ["predict", "KRKKRAGKLSTKRKVAAKRGLKK", "--bundle", str(bundle), "--out", str(charge / "out")])
     assert predicted.exit_code == 0, predicted.output

@@ -415,8 +415,8 @@ def test_the_terminal_says_each_answer_with_its_confidence() -> None:
     assert "The place  It works in the Nucleus compartment. It may be elsewhere.  [fair confidence, 71%]" in text
     assert "The heat  It stands 63 °C.  [narrow interval, 54.8 to 71.6 °C]" in text.replace("\N{NO-BREAK SPACE}", " ")
     assert (
-        "Far from training: the most similar training protein (P12345) is 62% identical. Treat this answer as a guess."
-        in text
+        "Far from training: the most similar training protein (P12345) is 62% identical, but to the network this one "
+        "looks unlike nearly all proteins of that training. Treat this answer as a guess." in text
     )
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from anfinsen.errors import ConfigError, UnknownNameError
 from anfinsen.limits import Limits
+from anfinsen.models.adapters import AdapterConfig
 from anfinsen.models.encoder import EncoderConfig
 from anfinsen.tasks import TASKS
+from anfinsen.training.apprentice import MatchConfig
+from anfinsen.training.distill import Distillation
 from anfinsen.training.engine import TrainConfig
 from anfinsen.training.recipe import Recipe
 
@@ -24,7 +27,9 @@ def test_every_recipe_is_valid_and_names_tasks_that_exist(path: Path) -> None:
         assert name in TASKS
 
 
-@pytest.mark.parametrize("config", [EncoderConfig, TrainConfig, Recipe, Limits])
+@pytest.mark.parametrize(
+    "config", [EncoderConfig, TrainConfig, AdapterConfig, MatchConfig, Distillation, Recipe, Limits]
+)
 def test_every_setting_has_a_help_text(config: type[EncoderConfig]) -> None:
     for name, field in config.model_fields.items():
         assert field.description, f"{config.__name__}.{name}"

@@ -33,6 +33,8 @@ FLOORS = {
     "bench": 7,
     "report": 8,
     "serve": 8,
+    "workshop": 8,
+    "learn": 8,
     "cli": 9,
     DOOR: 10,
 }

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,14 @@ from transformers import (
     T5ForConditionalGeneration,
     T5Tokenizer,
 )
+from typer.testing import CliRunner
 
+from anfinsen.cli import app
 from anfinsen.data.alphabet import MASK, PAD, TOKENS
 from anfinsen.data.batch import pack
+from anfinsen.data.store import read_store
 from anfinsen.errors import AnfinsenError, BundleError, MissingExtraError, UsageError
+from anfinsen.inference.embedder import weights_sha256
 from anfinsen.models.backbones import PublicBody, load_body
 from anfinsen.models.network import HeadShape, NativeBody, Network
 
@@ -274,6 +279,33 @@ def test_more_residues_than_fit_are_refused_and_read_in_windows(tmp_path: Path) 
     states, lengths = network.states(*pack(["A", "A" * 141]))
     assert states.shape == (142, 24)
     assert lengths == [1, 141]
+
+
+@pytest.mark.parametrize(
+    ("save", "long"), [(partial(save_esm, position_embedding_type="rotary"), 30), (save_bert, 90), (save_t5, 30)]
+)
+def test_the_verb_embeds_with_any_family(tmp_path: Path, save: Any, long: int) -> None:
+    folder, out = tmp_path / "model", tmp_path / "states.h5"
+    folder.mkdir()
+    save(folder)
+    proteins = [SEQUENCES[0], SEQUENCES[3], "ACDEFGHIKL" * (long // 10)]
+    source = tmp_path / "in.fasta"
+    source.write_text("".join(f">p{number}\n{sequence}\n" for number, sequence in enumerate(proteins)))
+    words = ["embed", str(source), "--out", str(out), "--backbone", str(folder), "--per", "residue", "--dtype", "fp32"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, (result.output, result.exception)
+    about, entries = read_store(out)
+    network = Network(load_body(str(folder), TOKENS, offline=True), {}).eval()
+    assert (about.model, about.model_sha256) == (str(folder), weights_sha256(network.body))
+    for number, (entry, sequence) in enumerate(zip(entries, proteins, strict=True)):
+        assert entry.ids == (f"p{number}",)
+        with torch.inference_mode():
+            expected, lengths = network.states(*pack([sequence]))
+        assert lengths == [len(sequence)] == [len(entry.values)]
+        assert_same([torch.from_numpy(entry.values)], [expected])
+    wrong = CliRunner().invoke(app, [*words, "--layer", "1"])
+    if not isinstance(network.body, NativeBody):
+        assert str(wrong.exception) == f"Of '{folder}' only the last layer can be read. Leave --layer out."
 
 
 def test_gradients_reach_a_body_of_theirs(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
     label    majority, composition, nearest neighbour
     number   mean, composition, composition + conditions, nearest neighbour
+    labels   frequencies, composition, nearest neighbour
     tokens   majority, window
+    values   mean, window
     masked   unigram, 3-gram
 
 Each is a function (train, test, task) -> answers in the JSON form of the task's target. They are fitted on the
@@ -21,7 +23,7 @@ import numpy
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -136,6 +138,52 @@ def _neighbours(train: Sequence[Example], test: Sequence[Example], error: Error)
     return most_alike(sequences, asked, length=best).place
 
 
+# Several labels a protein ---------------------------------------------------------------------------------------------
+
+
+def _several(train: Sequence[Example], task: Task) -> tuple[list[Example], Floats]:
+    known = [example for example in train if example.value is not None]
+    return known, numpy.stack([task.target.encode(example) for example in known]).astype(numpy.float64)
+
+
+def _shares_answers(shares: Floats, task: Task) -> list[Answer]:
+    clipped = shares.clip(1e-6, 1 - 1e-6)
+    return [task.target.answer(numpy.log(row / (1 - row)), {}) for row in clipped]
+
+
+def labels_frequency(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """How often each label holds in the training split, for every protein."""
+    _, truth = _several(train, task)
+    return _shares_answers(numpy.tile(_frequencies(truth), (len(test), 1)), task)
+
+
+def labels_composition(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """For each label a logistic regression on residue shares and length."""
+    known, truth = _several(train, task)
+    rows, asked = composition(known), composition(test)
+    shares = numpy.tile(_frequencies(truth), (len(test), 1))
+    for label, column in enumerate(truth.T):
+        is_known = ~numpy.isnan(column)
+        if len(numpy.unique(column[is_known])) == 2:
+            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+            shares[:, label] = model.fit(rows[is_known], column[is_known]).predict_proba(asked)[:, 1]
+    return _shares_answers(shares, task)
+
+
+def labels_neighbour(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """The labels of the most alike training protein."""
+    known, truth = _several(train, task)
+    filled = numpy.where(numpy.isnan(truth), _frequencies(truth), truth)
+    nearest = _neighbours(known, test, lambda places, true: float(((filled[places] - filled[true]) ** 2).mean()))
+    return _shares_answers(filled[nearest], task)
+
+
+def _frequencies(truth: Floats) -> Floats:
+    known = ~numpy.isnan(truth)
+    shares: Floats = numpy.nansum(truth, axis=0) / numpy.maximum(1, known.sum(0))
+    return shares
+
+
 # One number a protein -----------------------------------------------------------------------------------------------
 
 
@@ -211,7 +259,8 @@ def tokens_window(train: Sequence[Example], test: Sequence[Example], task: Task)
     truth = numpy.concatenate(letters)
     if len(numpy.unique(truth)) < 2:
         return tokens_majority(train, test, task)
-    model = MLPClassifier((64,), alpha=1e-4, batch_size=512, learning_rate_init=1e-3, max_iter=8, random_state=_SEED)
+    batch = min(512, len(truth))
+    model = MLPClassifier((64,), alpha=1e-4, batch_size=batch, learning_rate_init=1e-3, max_iter=8, random_state=_SEED)
     with warnings.catch_warnings():
         # a fixed, small number of passes is the point: the baseline must stay cheap
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -222,6 +271,32 @@ def tokens_window(train: Sequence[Example], test: Sequence[Example], task: Task)
         shares[:, model.classes_] = model.predict_proba(_one_hot(_windows(example.protein.sequence)))
         answers.append(task.target.answer(numpy.log(numpy.maximum(shares, _FLOOR)), {}))
     return answers
+
+
+# One number a residue -------------------------------------------------------------------------------------------------
+
+
+def values_mean(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """The mean of the training residues, for every residue."""
+    mean = float(numpy.nanmean(numpy.concatenate([task.target.encode(example) for example in train])))
+    return [task.target.answer(numpy.full((len(example.protein), 1), mean), {}) for example in test]
+
+
+def values_window(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """Ridge regression on which residue stands at each of `WINDOW` places around the asked one."""
+    generator = numpy.random.default_rng(_SEED)
+    rows, numbers, taken = [], [], 0
+    for index in generator.permutation(len(train)):
+        truth = task.target.encode(train[index])
+        known = (~numpy.isnan(truth)).nonzero()[0]
+        rows.append(_windows(train[index].protein.sequence)[known])
+        numbers.append(truth[known])
+        taken += len(known)
+        if taken >= WINDOW_RESIDUES:
+            break
+    model = Ridge(10.0, solver="lsqr").fit(_one_hot(numpy.concatenate(rows)), numpy.concatenate(numbers))
+    said = (model.predict(_one_hot(_windows(example.protein.sequence)))[:, None] for example in test)
+    return [task.target.answer(outputs, {}) for outputs in said]
 
 
 def _windows(sequence: str) -> NDArray[numpy.int64]:
@@ -243,6 +318,11 @@ BASELINES: dict[str, tuple[Baseline, ...]] = {
         Baseline("composition", label_composition),
         Baseline("nearest neighbour", label_neighbour),
     ),
+    "labels": (
+        Baseline("frequencies", labels_frequency),
+        Baseline("composition", labels_composition),
+        Baseline("nearest neighbour", labels_neighbour),
+    ),
     "number": (
         Baseline("mean", number_mean),
         Baseline("composition", number_composition),
@@ -250,6 +330,7 @@ BASELINES: dict[str, tuple[Baseline, ...]] = {
         Baseline("nearest neighbour", number_neighbour),
     ),
     "tokens": (Baseline("majority", tokens_majority), Baseline("window", tokens_window)),
+    "values": (Baseline("mean", values_mean), Baseline("window", values_window)),
     "masked": (
         Baseline(f"unigram (of {CORPUS_SAMPLE:,} proteins)", masked_unigram),
         Baseline(f"3-gram (of {CORPUS_SAMPLE:,} proteins)", masked_trigram),

@@ -1,38 +1,39 @@
 """The benchmark: our answers, simple baselines and published figures, scored by one ruler and written as rows.
 
     names -> exams -> for each test split: the model and the baselines answer -> measured -> rows of `Score`
+          -> studies -> the network itself is looked at                               -> rows of `Score`
 
 No figure stands alone: every row of ours has n, a 95 % interval and its split, and the baselines' rows beside it.
-What answers is given by the caller; nothing here knows a network.
+What answers is given by the caller; the network is only handed on to the studies.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy
 
-from anfinsen.bench.baselines import BASELINES, Baseline, baselines_for
-from anfinsen.bench.suite import Exam, exams
+from anfinsen.bench.baselines import Baseline, baselines_for
+from anfinsen.bench.study import Tell
+from anfinsen.bench.suite import Exam, Study, sittings
 from anfinsen.data.example import Example
 from anfinsen.errors import AnfinsenError, MissingDataError, UndefinedScoreError, UnknownNameError, UsageError
-from anfinsen.hub.record import Score
+from anfinsen.hub.bundle import MASKED
+from anfinsen.hub.record import OURS, Score
+from anfinsen.models.network import Network
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.metrics import METRICS, measure
+from anfinsen.tasks.metrics import lower_is_better, measure
 from anfinsen.tasks.targets import Answer
 
 AnswerAll = Callable[[Task, Sequence[Example]], list[Answer]]
 """A task and some examples without their values -> one JSON answer for each."""
-Tell = Callable[[str], None]
-"""Told in a sentence what is being done."""
 
 COVERAGE_METRIC = "coverage"
 _SEED = 1
-_NAMES = frozenset(baseline.name for group in BASELINES.values() for baseline in group)
 
 
 def run(
@@ -40,27 +41,46 @@ def run(
     answer: AnswerAll,
     *,
     model: str,
+    network: Network | None = None,
+    taught: Collection[str] = (),
     limit: int | None = None,
     tell: Tell = lambda sentence: None,
 ) -> tuple[list[Score], list[AnfinsenError]]:
-    """Score `answer`, called `model`, on suites or tasks (all if none is named): the rows, and what was passed over.
+    """Score a model on suites, tasks or studies (all but slow ones if none is named): rows, and what was passed over.
 
-    A task whose table is not here, or that `answer` refuses with an UnknownNameError, is passed over; the others go
-    on. `limit` draws so many test proteins at random, always the same ones. `tell` also hears why a row is missing.
+    `answer` sits the exams, `network` is looked at by the studies, which are left out where there is none; `taught`
+    are the tasks whose labels its body has learnt. What has no table here, or is refused with an UnknownNameError, is
+    passed over; the others go on. `limit` draws so many test proteins at random, always the same ones. `tell` also
+    hears why a row is missing.
     """
-    if model in _NAMES:
-        raise UsageError(f"'{model}' is the name of a baseline.", remedy="Give the model another name.")
+    if not model.startswith(OURS):
+        raise UsageError(f"'{model}' could be a baseline.", remedy=f"Give the model a name that begins with '{OURS}'.")
     if limit is not None and limit < 1:
         raise UsageError(f"The limit came as {limit}.", remedy="Give 1 protein or more, or leave it out for all.")
     rows: list[Score] = []
     missing: list[AnfinsenError] = []
-    for exam in exams(names):
+    for sitting in sittings(names):
         try:
-            rows += _sit(exam, answer, model, limit, tell)
+            if isinstance(sitting, Exam):
+                rows += _sit(sitting, answer, model, limit, tell)
+            elif network is not None:
+                rows += _look(sitting, network, model, taught, limit, tell)
         except (MissingDataError, UnknownNameError) as error:
-            tell(f"{exam.task.name} is passed over: {error}")
+            tell(f"{sitting.name} is passed over: {error}")
             missing.append(error)
     return rows, missing
+
+
+def _look(
+    study: Study, network: Network, model: str, taught: Collection[str], limit: int | None, tell: Tell
+) -> list[Score]:
+    """The rows of one study, and a word about labels that the body has seen before it was asked to guess them."""
+    rows = study.load()(network, model, limit=limit, tell=tell)
+    for task in sorted({row.task for row in rows} & set(taught) - {MASKED}):
+        tell(
+            f"{study.name}: the body of {model} learnt from labels of '{task}' too, so it did not find this out alone."
+        )
+    return rows
 
 
 def write_rows(path: str | Path, rows: Sequence[Score]) -> None:
@@ -74,20 +94,15 @@ def verdicts(rows: Sequence[Score]) -> list[str]:
 
     Intervals that do not overlap are a strict test: two models whose intervals overlap may still differ.
     """
-    measured = [row for row in rows if not row.published]
     sentences = []
-    for ours in measured:
-        rivals = [row for row in measured if row.model in _NAMES and _question_of(row) == _question_of(ours)]
-        if rivals and ours.model not in _NAMES:
-            up = METRICS[ours.metric].higher_is_better
+    for ours in (row for row in rows if row.is_ours):
+        rivals = [row for row in rows if row.question == ours.question and not row.published and not row.is_ours]
+        if rivals:
+            up = not lower_is_better(ours.metric)
             best = max(rivals, key=lambda row: row.value if up else -row.value)
             verdict = f"{_figure(ours)} {_compare(ours, best, up)} the best baseline, {_figure(best)}"
-            sentences.append(f"{ours.task}, {ours.split}, {ours.metric}, {ours.n} proteins: {verdict}.")
+            sentences.append(f"{ours.task}, {ours.split}, {ours.metric}, n = {ours.n}: {verdict}.")
     return sentences
-
-
-def _question_of(row: Score) -> tuple[str, str, str]:
-    return row.task, row.split, row.metric
 
 
 def _compare(ours: Score, best: Score, higher_is_better: bool) -> str:
@@ -147,7 +162,7 @@ def _measure(
     return _row(exam, split, metric, model, **figures)
 
 
-def _load(exam: Exam, limit: int | None) -> tuple[list[Example], dict[str, list[Example]]]:
+def _load(exam: Exam, limit: int | None) -> tuple[Sequence[Example], dict[str, list[Example]]]:
     """The training examples, and the posed examples of each test split."""
     tests = {split: _some(exam.task.examples(split), limit) for split in exam.splits}
     return exam.task.examples("train"), {
@@ -155,7 +170,7 @@ def _load(exam: Exam, limit: int | None) -> tuple[list[Example], dict[str, list[
     }
 
 
-def _some(examples: list[Example], limit: int | None) -> list[tuple[int, Example]]:
+def _some(examples: Sequence[Example], limit: int | None) -> list[tuple[int, Example]]:
     """At most `limit` examples with their place in the split; a random draw, since tables are often sorted."""
     places = numpy.random.default_rng(_SEED).permutation(len(examples))[:limit]
     return [(int(place), examples[place]) for place in sorted(places)]

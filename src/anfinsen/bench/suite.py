@@ -1,22 +1,29 @@
 """Which benchmarks exist: data only, derived from the tasks, so that a new task appears by itself.
 
     sequence         every task except masked residues, each test split, each of the task's scores
-    language-model   masked residues
-    a task's name    that task alone
+    language-model   masked residues, and the studies of what the body knows before any head has learnt
+    speed, transfer  a study each
+    train            studies of training: fine-tuning in three modes, coverage
+    a name           that task or study alone
 
-It knows no model and no figure.
+An exam asks the head of a task; a study (see `study`) looks at the body. This file knows no model and no figure.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
+from anfinsen.bench.study import StudyRows
 from anfinsen.errors import UnknownNameError
+from anfinsen.hub.record import BODY_SUITES
 from anfinsen.tasks import TASKS, Task
 
 SEQUENCE = "sequence"
-LANGUAGE_MODEL = "language-model"
+LANGUAGE_MODEL, SPEED, TRANSFER = BODY_SUITES
+TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,11 @@ class Exam:
 
     suite: str
     task: Task
+
+    @property
+    def name(self) -> str:
+        """The task's."""
+        return self.task.name
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -37,22 +49,58 @@ class Exam:
         return self.task.metrics
 
 
-def suites() -> dict[str, tuple[Exam, ...]]:
-    """Every suite by name, with its exams in the order of registration."""
-    found: dict[str, list[Exam]] = {SEQUENCE: [], LANGUAGE_MODEL: []}
+@dataclass(frozen=True)
+class Study:
+    """A study: its rows are made by a function at `path`, imported when asked; a slow one is run when it is named."""
+
+    suite: str
+    name: str
+    path: str
+    is_slow: bool = False
+
+    def load(self) -> StudyRows:
+        """The function that makes the rows."""
+        module, _, function = self.path.partition(":")
+        return cast(StudyRows, getattr(importlib.import_module(module), function))
+
+
+STUDIES = (
+    Study(LANGUAGE_MODEL, "contacts", "anfinsen.bench.contacts:contact_rows"),
+    Study(LANGUAGE_MODEL, "variants", "anfinsen.bench.variants:variant_rows"),
+    Study(LANGUAGE_MODEL, "probes", "anfinsen.bench.probes:probe_rows"),
+    Study(SPEED, SPEED, "anfinsen.bench.speed:speed_rows"),
+    Study(TRANSFER, TRANSFER, "anfinsen.bench.transfer:transfer_rows", is_slow=True),
+    Study(TRAIN, "gb1", "anfinsen.bench.train:landscape_rows", is_slow=True),
+    Study(TRAIN, "localization-modes", "anfinsen.bench.train:localization_rows", is_slow=True),
+    Study(TRAIN, "coverage", "anfinsen.bench.coverage:coverage_rows", is_slow=True),
+)
+"""Every study, in the order in which they are printed."""
+
+
+def suites() -> dict[str, tuple[Exam | Study, ...]]:
+    """Every suite by name: exams in the order of registration, then studies."""
+    found: dict[str, list[Exam | Study]] = {SEQUENCE: [], LANGUAGE_MODEL: []}
     for name in TASKS:
         suite = LANGUAGE_MODEL if TASKS[name].target.head == "masked" else SEQUENCE
         found[suite].append(Exam(suite, TASKS[name]))
-    return {name: tuple(exams) for name, exams in found.items()}
+    for study in STUDIES:
+        found.setdefault(study.suite, []).append(study)
+    return {name: tuple(group) for name, group in found.items()}
 
 
-def exams(names: Sequence[str]) -> list[Exam]:
-    """The exams that `names` (of suites or tasks) ask for, each once, in the order asked; all if none is named."""
+def sittings(names: Sequence[str]) -> list[Exam | Study]:
+    """What `names` (of suites, tasks or studies) ask for, each once, in the order asked.
+
+    If none is named, all but the slow studies.
+    """
     every = suites()
-    by_name = {exam.task.name: (exam,) for group in every.values() for exam in group} | every
-    chosen: dict[str, Exam] = {}
-    for name in names or every:
+    by_name: dict[str, tuple[Exam | Study, ...]] = {}
+    for sitting in (one for group in every.values() for one in group):
+        by_name[sitting.name] = (*by_name.get(sitting.name, ()), sitting)
+    by_name |= every
+    for name in names:
         if name not in by_name:
-            raise UnknownNameError("suite or task", name, by_name)
-        chosen |= {exam.task.name: exam for exam in by_name[name] if exam.task.name not in chosen}
-    return list(chosen.values())
+            raise UnknownNameError("suite, task or study", name, by_name)
+    asked = [one for name in names or every for one in by_name[name]]
+    chosen = [one for one in asked if names or not isinstance(one, Study) or not one.is_slow]
+    return list({(type(one), one.name): one for one in chosen}.values())

@@ -2,8 +2,11 @@
 
     screen      the command line itself, the two screens, flags that all verbs share
     answering   predict, embed
-    learning    train, split
-    judging     bench, tasks, doctor, limits
+    learning    train, split, distill
+    own         what `train data.csv` shows and asks
+    teaching    learn
+    trying      sweep, seeds
+    judging     bench, tasks, doctor, verify, limits
 
 Heavy rooms are imported inside the verbs, so that `anfinsen --help` answers at once.
 """
@@ -17,11 +20,11 @@ import typer
 from rich.markup import escape
 
 from anfinsen import __version__
-from anfinsen.cli import answering, judging, learning
+from anfinsen.cli import answering, judging, learning, teaching, trying
 from anfinsen.cli.screen import app, notices, screen
-from anfinsen.errors import AnfinsenError, InputError
+from anfinsen.errors import AnfinsenError, InputError, StoppedError
 
-__all__ = ["answering", "app", "judging", "learning", "main"]
+__all__ = ["answering", "app", "judging", "learning", "main", "teaching", "trying"]
 
 DISK = 74
 """Exit code where a file or folder cannot be read or written."""
@@ -50,6 +53,9 @@ def main() -> None:
         # a record that is refused is listed; an InputError that arrives here is about the whole source
         notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")
         sys.exit(1)
+    except StoppedError as error:
+        notices.print(escape(str(error)))
+        sys.exit(error.exit_code)
     except AnfinsenError as error:
         notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")
         sys.exit(error.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,11 @@ from anfinsen.errors import UsageError
 @app.command()
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Suites or tasks; all if left out.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Suites (such as sequence or language-model), tasks or studies; all but the slow ones if left out.",
+        ),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write one row a line to this file.")] = None,
     limit: Annotated[
@@ -34,7 +39,7 @@ def bench(
     from anfinsen import runtime
     from anfinsen.bench.run import run, verdicts, write_rows
     from anfinsen.hub.bundle import Bundle, default_bundle
-    from anfinsen.inference.predictor import Predictor
+    from anfinsen.inference.predictor import answer
     from anfinsen.report.terminal import show_scores
 
     if write and limit is not None:
@@ -42,7 +47,15 @@ def bench(
     runtime.use_threads(threads)
     folder = bundle or default_bundle()
     opened = Bundle.load(folder)
-    rows, missing = run(names or (), Predictor(opened).answer, model=opened.label, limit=limit, tell=notices.print)
+    rows, missing = run(
+        names or (),
+        partial(answer, opened),
+        model=opened.label,
+        network=opened.network.to(runtime.pick_device()).eval(),
+        taught=opened.taught,
+        limit=limit,
+        tell=notices.print,
+    )
     show_scores(rows, screen)
     for sentence in verdicts(rows) + [str(error) for error in missing]:
         screen.print(sentence)
@@ -66,26 +79,34 @@ def tasks() -> None:
 
 
 @app.command()
-def doctor(
-    verify: Annotated[
-        Path | None, typer.Option("--verify", help="Run the golden proteins of this bundle again.")
-    ] = None,
-) -> None:
-    """Say what this installation is made of, and whether a bundle still says what it said."""
+def doctor() -> None:
+    """Say what this installation is made of, and whether the model that came with it still says what it said."""
     from anfinsen import runtime
     from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.training.audit import golden
 
     for name, value in runtime.describe().items():
         screen.print(f"{name:>14}  {value}")
-    bundle = Bundle.load(verify or default_bundle())
-    differences = bundle.verify()
-    screen.print(
-        f"{'bundle':>14}  {bundle.name}: "
-        + ("its golden proteins give the answers they gave." if not differences else "")
-    )
-    for sentence in differences:
-        screen.print(f"{'':>16}{sentence}")
-    raise typer.Exit(1 if differences else 0)
+    bundle = Bundle.load(default_bundle())
+    finding = golden(bundle)
+    screen.print(f"{'bundle':>14}  {bundle.name}: {finding.sentence}")
+    raise typer.Exit(1 if finding.holds is False else 0)
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a trained model.")],
+    data: Annotated[
+        bool, typer.Option("--data", help="Also read the tables again and compare them with those it learnt from.")
+    ] = False,
+) -> None:
+    """Look whether a bundle is still what it was: its files, answers, code, body and, on request, its data."""
+    from anfinsen.report.meter import show_findings
+    from anfinsen.training.audit import audit
+
+    findings = audit(bundle, with_data=data)
+    show_findings(findings, screen)
+    raise typer.Exit(1 if any(finding.holds is False for finding in findings) else 0)
 
 
 @app.command()

@@ -6,15 +6,47 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+from anfinsen.cli.own import (
+    Answers,
+    Backbone,
+    Column,
+    Conditions,
+    Epochs,
+    Kind,
+    Mode,
+    PlanOnly,
+    Seed,
+    Yes,
+    as_changes,
+    train_table,
+)
 from anfinsen.cli.screen import Threads, app, notices, screen
+from anfinsen.cli.teaching import Heated, Slowly, walk_slowly
 
 
 @app.command()
 def train(
     tasks: Annotated[
-        list[str] | None, typer.Argument(metavar="[TASK]...", help="What to learn; the recipe's tasks if left out.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[TABLE|TASK]...",
+            help="A table of your own (CSV, TSV, Parquet, FASTA), or tasks; the recipe's if left out.",
+        ),
     ] = None,
+    label: Answers = None,
+    column: Column = None,
+    kind: Kind = None,
+    condition: Conditions = None,
+    mode: Mode = None,
+    backbone: Backbone = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    plan_only: PlanOnly = False,
+    yes: Yes = False,
+    heat: Heated = False,
+    slow: Slowly = False,
     recipe: Annotated[Path | None, typer.Option(help="A TOML recipe; see the folder recipes.")] = None,
     out: Annotated[
         Path, typer.Option(help="Folder of the run; the same folder again goes on where it stopped.")
@@ -27,23 +59,67 @@ def train(
     ] = None,
     threads: Threads = None,
 ) -> None:
-    """Train tasks on their tables, calibrate them, and write a bundle."""
+    """Train on a table of your own, or tasks on theirs; judge, calibrate, and write a bundle."""
     from anfinsen import runtime
+    from anfinsen.data.offered import is_table
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.tasks import TASKS
     from anfinsen.training.progress import TrainingProgress
     from anfinsen.training.recipe import Recipe
     from anfinsen.training.run import train as run
+    from anfinsen.training.stages import ladder
 
     runtime.use_threads(threads)
-    plan = Recipe.read(recipe, tuple(change or ()))
-    plan = plan.replaced(tasks=tuple(tasks)) if tasks else plan
+    flags: dict[str, object] = {"table.label": label, "table.column": column, "table.kind": kind}
+    flags |= {"table.conditions": condition, "mode": mode, "backbone": backbone, "epochs": epochs, "train.seed": seed}
+    plan = Recipe.read(recipe, (*as_changes(flags), *(change or ())))
+    named = tuple(tasks or ()) or plan.tasks
+    plan = plan.model_copy(update={"stages": ladder(len(named))}) if heat and not plan.stages else plan
+    if len(named) == 1 and is_table(named[0]):
+        train_table(named[0], plan, out, start, plan_only=plan_only, yes=yes)
+    plan = plan.replaced(tasks=named) if tasks else plan
     is_new = start is None and (plan.encoder is not None or bool(plan.backbone))
     begun = None if is_new else Bundle.load(start or default_bundle())
-    with TrainingProgress(plan.train.steps, screen) as progress:
-        run([TASKS[name] for name in plan.tasks], plan, out, start=begun, watch=[progress])
+    with TrainingProgress(screen) as progress:
+        before = walk_slowly if slow else None
+        run([TASKS[name] for name in plan.tasks], plan, out, start=begun, watch=[progress], before=before)
     made = out / "bundle"
     screen.print(f"The model is in {made}. How good it is: anfinsen bench {' '.join(plan.tasks)} --bundle {made}")
+
+
+@app.command()
+def distill(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the teacher, a trained model.")],
+    student: Annotated[
+        str | None,
+        typer.Option(help="LAYERSxDIM such as 4x128, 'half' of the compute, or a bundle or checkpoint by name."),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Only this task; may be given again. All of the teacher's else.")
+    ] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(help="FASTA or another file of sequences that the teacher explains to the student.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A TOML recipe, as for train.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run; the same folder again goes on where it stopped.")
+    ] = Path("runs/student"),
+    change: Annotated[list[str] | None, typer.Option("--set", help="Change a setting, such as match.truth=1.")] = None,
+    threads: Threads = None,
+) -> None:
+    """Teach a cheaper model to answer like BUNDLE, and show what that saves and what it costs."""
+    from anfinsen import runtime
+    from anfinsen.report.meter import show_comparisons
+    from anfinsen.training.distill import Distillation, run
+    from anfinsen.training.progress import TrainingProgress
+
+    runtime.use_threads(threads)
+    plan = Distillation.read(recipe, tuple(change or ()))
+    plan = plan.replaced(student=student or plan.student, tasks=tuple(task or ()) or plan.tasks)
+    with TrainingProgress(screen) as progress:
+        comparisons = run(bundle, plan, out, unlabelled=unlabelled, watch=[progress], tell=notices.print)
+    show_comparisons(comparisons, "validation", screen)
+    screen.print(f"The student is in {out / 'bundle'}. How good it is: anfinsen bench --bundle {out / 'bundle'}")
 
 
 @app.command()
@@ -81,3 +157,34 @@ def split(
     write_parted(out, parted)
     show_parted(parted, out, screen)
     raise typer.Exit(3 if parted.table.refused else 0)
+
+
+@app.command()
+def pack(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A task, such as masked, whose table is packed; or FASTA, CSV, Parquet."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the shards; a new one.")],
+    shard_residues: Annotated[int, typer.Option(min=1, help="Residues of one shard.")] = 16_000_000,
+    max_residues: Annotated[
+        int | None, typer.Option(min=1, help="Draw at random so many residues of the training sequences.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same number draws the same.")] = 1,
+    ids: Annotated[bool, typer.Option("--ids", help="Keep the ids; training needs none.")] = False,
+    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+) -> None:
+    """Pack sequences into shards of five bits a residue, which travel, stream and are trained from."""
+    from anfinsen.data.corpus import FileRows, TableRows
+    from anfinsen.data.packing import conclusion, write_shards
+    from anfinsen.report.tables import write_refused
+    from anfinsen.tasks import TASKS
+
+    rows = TableRows(TASKS[source].table) if source in TASKS else FileRows.read(source, column)
+    manifest = write_shards(
+        rows, out, shard_residues=shard_residues, max_residues=max_residues, seed=seed, keep_ids=ids
+    )
+    write_refused(out.with_name("refused.csv"), rows.refused)
+    for sentence in conclusion(manifest, rows.refused, out):
+        screen.print(escape(sentence))
+    raise typer.Exit(3 if rows.refused else 0)

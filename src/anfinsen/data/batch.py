@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy
 import torch
@@ -20,6 +21,15 @@ from anfinsen.data.example import Example
 
 Prepare = Callable[[Example, numpy.random.Generator], Example]
 Collate = Callable[[Sequence[Example]], "Batch"]
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """Examples whose lengths are known without making one of them, as those of a packed corpus."""
+
+    @property
+    def lengths(self) -> NDArray[numpy.int64]:
+        """Residues of each example, (N,)."""
 
 
 @dataclass
@@ -94,6 +104,13 @@ def bucket(lengths: NDArray[numpy.int64], budget: int, order: NDArray[numpy.int6
     return groups
 
 
+def lengths_of(examples: Sequence[Example]) -> NDArray[numpy.int64]:
+    """Residues of each example, (N,)."""
+    if isinstance(examples, Measured):
+        return examples.lengths
+    return numpy.array([len(example.protein) for example in examples], dtype=numpy.int64)
+
+
 class Stream:
     """An endless, reproducible and resumable order of examples, in groups of about `budget` tokens."""
 
@@ -110,8 +127,7 @@ class Stream:
         self.budget = budget
         self.seed = seed
         self.prepare = prepare
-        lengths = [len(example.protein) for example in examples]
-        self._lengths = numpy.minimum(numpy.array(lengths, dtype=numpy.int64), window or numpy.iinfo(numpy.int64).max)
+        self._lengths = numpy.minimum(lengths_of(examples), window or numpy.iinfo(numpy.int64).max)
         self.epoch = 0
         self.position = 0
         self._plan = self._plan_epoch()

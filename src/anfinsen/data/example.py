@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from anfinsen.structure.protein import Protein
 
-Value = float | str | tuple[str, ...]
-"""A number; a label or a string of per-residue tokens; or several labels."""
+Value = float | str | tuple[str, ...] | tuple[float, ...]
+"""A number; a label or a string of per-residue tokens; several labels; or one number a residue."""
 
 
 @dataclass(frozen=True)

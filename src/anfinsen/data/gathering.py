@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS states
 
 
 class Gathering:
-    """Use it as a context: `wants` each protein, `put` the states of those that are wanted, `finish`.
+    """Use it as a context: `wants` each protein, `put` the states of the wanted and `settle`, in the end `finish`.
 
     Left without `finish`, by an error or a kill, what was put stays in the part for the next run.
     """
@@ -119,6 +119,9 @@ class Gathering:
                 remedy="Use --dtype fp16, or --per window or protein.",
             ) from None
         self._waiting_bytes += len(value)
+
+    def settle(self) -> None:
+        """Commit what was put, if that is much or long ago; called where a run may go on from."""
         if self._waiting_bytes >= COMMIT_BYTES or time.monotonic() - self._committed >= COMMIT_SECONDS:
             self._commit()
 

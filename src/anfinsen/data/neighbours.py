@@ -2,7 +2,8 @@
 
     most_alike   over whole tables: words of residues, weighted by rarity, cosine; for the nearest-neighbour baseline
     Reach        a sketch of the training proteins that travels in a bundle: no sequence can be read from it,
-                 about 90 bytes a protein; says how near a new protein is to what a model was trained on
+                 about 90 bytes a protein; says how near a new protein is to what a model was trained on; with it
+                 travels, where the network was asked, how familiar a protein's states look (see `familiarity`)
 
 A sketch keeps of each protein the words of five residues whose hashes are smallest, a fair draw of all its words
 (Broder 1997; Mash, Ondov et al. 2016, Genome Biology 17:132). If a share j of a protein's words is found in a
@@ -20,6 +21,7 @@ from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from anfinsen.data.alphabet import RESIDUES
+from anfinsen.data.familiarity import Familiarity
 from anfinsen.structure.protein import Protein
 
 WORD = 5
@@ -110,9 +112,16 @@ class Reach:
     proteins), for six times the memory. That serves to keep relatives of test proteins out of training.
     """
 
-    def __init__(self, ids: Sequence[str], lengths: NDArray[numpy.int64], sketches: Sequence[Words]) -> None:
+    def __init__(
+        self,
+        ids: Sequence[str],
+        lengths: NDArray[numpy.int64],
+        sketches: Sequence[Words],
+        familiarity: Familiarity | None = None,
+    ) -> None:
         self.ids = tuple(ids)
         self.lengths = lengths
+        self.familiarity = familiarity
         self._counts = numpy.array([len(sketch) for sketch in sketches], dtype=numpy.int64)
         self._flat = numpy.concatenate([numpy.zeros(0, dtype=numpy.int64), *sketches])
         owners = numpy.repeat(numpy.arange(len(ids)), self._counts)
@@ -126,11 +135,14 @@ class Reach:
         self._hashes_limit[is_full] = self._flat[ends[is_full] - 1]
 
     @classmethod
-    def fit(cls, proteins: Sequence[Protein], *, hashes: int = HASHES) -> Self:
-        """The sketch of some proteins; more `hashes` find more remote relatives and cost memory."""
+    def fit(cls, proteins: Sequence[Protein], *, hashes: int = HASHES, familiarity: Familiarity | None = None) -> Self:
+        """The sketch of some proteins; more `hashes` find more remote relatives and cost memory.
+
+        `familiarity` is what the network's states of them say beside the sketch, where it was asked.
+        """
         sketches = [_hashes(protein.sequence)[:hashes] for protein in proteins]
         lengths = numpy.array([len(protein) for protein in proteins], dtype=numpy.int64)
-        return cls([protein.id for protein in proteins], lengths, sketches)
+        return cls([protein.id for protein in proteins], lengths, sketches, familiarity)
 
     def __len__(self) -> int:
         """How many proteins the sketch holds."""
@@ -179,6 +191,7 @@ class Reach:
             "counts": self._counts.astype(numpy.uint16),
             "lengths": self.lengths.astype(numpy.uint32),
             "ids": numpy.frombuffer("\n".join(self.ids).encode(), dtype=numpy.uint8),
+            **(self.familiarity.to_arrays() if self.familiarity is not None else {}),
         }
 
     @classmethod
@@ -191,7 +204,8 @@ class Reach:
         base = numpy.concatenate([[0], totals])[ends - counts]
         flat = totals - numpy.repeat(base, counts)
         ids = arrays["ids"].astype(numpy.uint8).tobytes().decode().split("\n") if len(counts) else []
-        return cls(ids, arrays["lengths"].astype(numpy.int64), numpy.split(flat, ends[:-1]) if len(counts) else [])
+        sketches = numpy.split(flat, ends[:-1]) if len(counts) else []
+        return cls(ids, arrays["lengths"].astype(numpy.int64), sketches, Familiarity.from_arrays(arrays))
 
 
 def is_far(identity: float | None) -> bool:

@@ -3,15 +3,18 @@
 Every record of a source comes out once, in order: as an Example, as an InputError that says where and
 why it is refused, or as Merged where the very same record stood before. One bad record never stops the
 others; only a source that cannot be used as a whole raises, when its first item is asked for. Records
-are read one at a time; what grows is a table of ids. Knows nothing of tasks and models.
+are read one at a time, and the ids that stood before lie on the disk. Knows nothing of tasks and models.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,7 +34,6 @@ from anfinsen.structure.protein import Message, Protein
 
 Source = str | Path | IO[bytes]
 STDIN = "-"
-_Conditions = tuple[tuple[str, float], ...]
 _BARE = re.compile(r"[A-Z]{10,}\*?|[A-Za-z]{40,}\*?")
 """Capitals, or a text too long for a mistyped file name."""
 
@@ -66,18 +68,20 @@ def read_examples(
     such file exists, a bare sequence. `column` names the sequence column of a table.
     """
     file = _label(source)
-    twins = _Twins()
     records = _structure(source, file, limits) if _ending(source) in STRUCTURE_ENDINGS else None
     if records is None:
         raw = _records(source, file, column, limits)
         records = _judged(raw, file, remove_gaps, limits, _alignment_test(source, file, column, limits))
     count = 0
-    for count, record in enumerate(records, 1):
-        if count > limits.records:
-            raise InputError(
-                f"The file has more than {limits.records:,} records, which is the limit.", remedy="Split it.", file=file
-            )
-        yield record if isinstance(record, InputError) else twins.judge(record, record.protein.row or count)
+    with closing(_Twins()) as twins:
+        for count, record in enumerate(records, 1):
+            if count > limits.records:
+                raise InputError(
+                    f"The file has more than {limits.records:,} records, which is the limit.",
+                    remedy="Split it.",
+                    file=file,
+                )
+            yield record if isinstance(record, InputError) else twins.judge(record, record.protein.row or count)
     if count == 0:
         raise InputError("The file has no records.", remedy="Give a file with at least one sequence.", file=file)
 
@@ -86,7 +90,9 @@ def count_records(source: Source, *, column: str | None = None) -> int | None:
     """How many records a file holds, refused ones included; None where it can be read only once."""
     if not isinstance(source, str | Path) or not Path(source).is_file():
         return None
-    return sum(1 for _ in read_examples(source, column=column))
+    if _ending(source) in STRUCTURE_ENDINGS:
+        return sum(1 for _ in read_examples(source, column=column))
+    return sum(1 for _ in _records(source, _label(source), column, LIMITS))
 
 
 def read_proteins(
@@ -106,29 +112,47 @@ def read_proteins(
 
 
 class _Twins:
-    """Which ids stood before, with which residues and conditions: what makes a record new, a twin or a clash."""
+    """Which ids stood before, with which residues and conditions: what makes a record new, a twin or a clash.
+
+    They lie in a database of SQLite's without a name, which moves to the disk when it outgrows two megabytes.
+    """
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[int, bytes, _Conditions]] = {}
-        self._more: dict[tuple[str, _Conditions], int] = {}
+        self._seen = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._seen.executescript(
+            "PRAGMA journal_mode = OFF;"
+            "CREATE TABLE first (id BLOB PRIMARY KEY, row, digest BLOB, conditions TEXT) WITHOUT ROWID;"
+            "CREATE TABLE more (id BLOB, conditions TEXT, row, PRIMARY KEY (id, conditions)) WITHOUT ROWID;"
+            "BEGIN"
+        )
+
+    def close(self) -> None:
+        """Forget them."""
+        self._seen.close()
 
     def judge(self, example: Example, row: int) -> Example | InputError | Merged:
         """The example itself if it asks something new."""
         protein = example.protein
-        digest, conditions = bytes.fromhex(protein.sha256), tuple(sorted(example.conditions.items()))
-        if protein.id not in self._first:
-            self._first[protein.id] = (row, digest, conditions)
+        name = hashlib.sha256(protein.id.encode("utf-8", "surrogatepass")).digest()
+        digest, conditions = bytes.fromhex(protein.sha256), repr(sorted(example.conditions.items()))
+        found = self._seen.execute("SELECT row, digest, conditions FROM first WHERE id = ?", (name,)).fetchone()
+        if found is None:
+            self._seen.execute("INSERT INTO first VALUES (?, ?, ?, ?)", (name, row, digest, conditions))
             return example
-        first, known, asked = self._first[protein.id]
+        into, known, asked = found
         if digest != known:
             return InputError(
-                f"The id '{protein.id}' stands already in record {first}, with another sequence.",
+                f"The id '{protein.id}' stands already in record {into}, with another sequence.",
                 remedy="Give each protein an id of its own.",
                 file=protein.source,
                 row=row,
                 record=protein.id,
             )
-        into = first if conditions == asked else self._more.setdefault((protein.id, conditions), row)
+        if conditions != asked:
+            self._seen.execute("INSERT OR IGNORE INTO more VALUES (?, ?, ?)", (name, conditions, row))
+            (into,) = self._seen.execute(
+                "SELECT row FROM more WHERE id = ? AND conditions = ?", (name, conditions)
+            ).fetchone()
         return example if into == row else Merged(protein.source, row, protein.id, into)
 
 

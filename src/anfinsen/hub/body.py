@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.models.backbones import PublicBody, load_body
 from anfinsen.models.encoder import Encoder
+from anfinsen.models.fast import FastBody
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.heads import MaskedHead
 from anfinsen.models.network import NativeBody
@@ -28,8 +29,8 @@ BODY_FILES = ("config.json", "vocab.txt", "model.safetensors")
 
 
 def bare(body: nn.Module) -> nn.Module:
-    """The body itself, without the memory that a frozen training puts around it."""
-    while isinstance(body, FrozenBody):
+    """The body itself, without the memory that a frozen training puts around it, or the form for inference."""
+    while isinstance(body, FrozenBody | FastBody):
         body = body.body
     return body
 
@@ -71,6 +72,16 @@ def round_weights(module: nn.Module) -> None:
     """Round weights to what half precision holds, so that what is judged and calibrated is what is stored."""
     for weight in module.parameters():
         weight.copy_(weight.half().float())
+
+
+def body_hash(body: nn.Module) -> str:
+    """SHA-256 of a body's weights as half precision holds them, by their names: the same before and after a save."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(bare(body).state_dict().items()):
+        digest.update(name.encode())
+        stored = weight.half() if weight.is_floating_point() else weight
+        digest.update(stored.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def file_hash(path: Path) -> str:

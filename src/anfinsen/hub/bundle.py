@@ -4,7 +4,7 @@
     model.safetensors                the language model in transformers' layout: plain `from_pretrained` opens it
     heads.safetensors                one head a task
     reach.safetensors                hashed sketches of the training proteins, no sequences
-    golden.safetensors               outputs for three known proteins; `anfinsen doctor --verify` compares
+    golden.safetensors               outputs for three known proteins; `anfinsen verify` compares
     bundle.json                      record of each task: calibration, data, licence, scores; provenance; hashes
     README.md                        the model card, written from all of that
 
@@ -36,7 +36,8 @@ from anfinsen.data.neighbours import Reach
 from anfinsen.errors import BundleError
 from anfinsen.hub.body import BODY_FILES, file_hash, halved, read_body, widened, write_body
 from anfinsen.hub.card import write_card
-from anfinsen.hub.record import Score, TaskRecord
+from anfinsen.hub.lock import lock_of
+from anfinsen.hub.record import BODY_SUITES, OURS, Score, TaskRecord
 from anfinsen.models.heads import MaskedHead
 from anfinsen.models.network import HeadShape, Network
 
@@ -48,9 +49,11 @@ GOLDEN = (
     "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNCAKKIVSDGNGMNAWVAWRNRCKGTDVQAWIRGCRL",
 )
 """Human ubiquitin, the insulin B chain and hen lysozyme: a bundle remembers what it says of them."""
+_GOLDEN_NAMES = ("ubiquitin", "insulin B chain", "lysozyme")
 FORMAT = 1
 MASKED = "masked"
-OURS = "anfinsen"
+TAUGHT = "body_taught"
+"""Where the provenance names the tasks with which the body was trained, its forebears' included."""
 _FILES = ("heads.safetensors", "reach.safetensors", "golden.safetensors")
 
 
@@ -67,6 +70,8 @@ class Manifest(Config):
     """Versions, seed, recipe: what is needed to make it again."""
     backbone: str = ""
     """The public checkpoint that is the body; empty where the body is in the folder."""
+    lock: dict[str, str] = {}
+    """Hashes of the code and of the body that it was made with."""
     golden: tuple[str, ...] = ()
     """The sequences whose outputs are kept."""
     hashes: dict[str, str] = {}
@@ -82,6 +87,7 @@ class Bundle:
     records: dict[str, TaskRecord] = field(default_factory=dict)
     reaches: dict[str, Reach] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
+    lock: dict[str, str] = field(default_factory=dict)
     golden_sequences: tuple[str, ...] = ()
     golden_outputs: Mapping[str, NDArray[numpy.float32]] = field(default_factory=dict)
     sha256: str = ""
@@ -113,6 +119,7 @@ class Bundle:
             tasks=self.records,
             provenance=self.provenance,
             backbone=backbone,
+            lock=self.lock,
             golden=self.golden_sequences,
             hashes={name: file_hash(folder / name) for name in (() if backbone else BODY_FILES) + _FILES},
         )
@@ -123,15 +130,27 @@ class Bundle:
         """How the bundle is called beside baselines and published models, where ours begin with 'anfinsen'."""
         return self.name if self.name.startswith(OURS) else f"{OURS} {self.name}"
 
+    @property
+    def taught(self) -> tuple[str, ...]:
+        """The tasks whose labels may have moved the body; all that it answers where its provenance does not say."""
+        told = self.provenance.get(TAUGHT)
+        return tuple(self.records) if told is None else tuple(name for name in told.split(", ") if name)
+
     def with_scores(self, rows: Sequence[Score]) -> Bundle:
-        """The bundle with new benchmark rows in the record of each task that has any."""
+        """The bundle with new benchmark rows in its records, in the place of older rows that answer the same question.
+
+        Rows about the language model itself stand with the masked task, whatever they ask.
+        """
+        answered = {row.question for row in rows}
         for name, record in self.records.items():
-            mine = tuple(row for row in rows if row.task == name)
-            self.records[name] = record.replaced(scores=mine) if mine else record
+            mine = tuple(row for row in rows if name == (MASKED if row.suite in BODY_SUITES else row.task))
+            kept = tuple(row for row in record.scores if row.question not in answered)
+            self.records[name] = record.replaced(scores=kept + mine)
         return self
 
     def remember(self) -> None:
-        """Keep the outputs for the golden proteins, to be compared by `verify`."""
+        """Keep the outputs for the golden proteins and hashes of what made them, for `anfinsen verify`."""
+        self.lock = lock_of(self.network.body)
         self.golden_sequences, self.golden_outputs = GOLDEN, self._golden(GOLDEN)
 
     def verify(self, tolerance: float = 1e-3) -> list[str]:
@@ -140,7 +159,8 @@ class Bundle:
         apart = {name: float(numpy.abs(now[name] - kept).max()) for name, kept in self.golden_outputs.items()}
         if not apart:
             return ["It holds no golden proteins, so nothing could be compared."]
-        return [f"{name} differs by {distance:.2g}." for name, distance in apart.items() if not distance <= tolerance]
+        changed = {name: distance for name, distance in apart.items() if not distance <= tolerance}
+        return [f"{_called(name, self.golden_sequences)} differs by {far:.2g}." for name, far in changed.items()]
 
     def _golden(self, sequences: tuple[str, ...]) -> dict[str, NDArray[numpy.float32]]:
         outputs = {}
@@ -183,6 +203,7 @@ class Bundle:
             dict(manifest.tasks),
             {task: Reach.from_arrays(part) for task, part in _by_task(arrays).items()},
             dict(manifest.provenance),
+            dict(manifest.lock),
             manifest.golden,
             golden,
             # of what answers, so that new scores in the card do not make it another model
@@ -197,6 +218,13 @@ def default_bundle() -> Path:
             "This copy of Anfinsen has no embedded model.", remedy="Give the folder of one with --bundle."
         )
     return EMBEDDED
+
+
+def _called(output: str, sequences: Sequence[str]) -> str:
+    """'0.states' in words: 'ubiquitin, states'."""
+    number, _, what = output.partition(".")
+    names = dict(zip(GOLDEN, _GOLDEN_NAMES, strict=True))
+    return f"{names.get(sequences[int(number)], f'golden protein {int(number) + 1}')}, {what}"
 
 
 def _read_manifest(folder: Path) -> Manifest:

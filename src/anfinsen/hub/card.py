@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anfinsen.hub.record import Score, TaskRecord
-from anfinsen.tasks.metrics import METRICS
+from anfinsen.hub.record import BODY_SUITES, Score, TaskRecord
+from anfinsen.tasks.metrics import lower_is_better
 
 
 def write_card(path: Path, name: str, records: Mapping[str, TaskRecord], provenance: Mapping[str, str]) -> None:
@@ -26,28 +26,33 @@ def write_card(path: Path, name: str, records: Mapping[str, TaskRecord], provena
             "",
         ]
         if record.scores:
-            lines += ["| split | score | who | value | 95 % interval | proteins |", "|---|---|---|---|---|---|"]
-            lines += [_row(score) for score in record.scores]
+            lines += ["| split | score | who | value | 95 % interval | n |", "|---|---|---|---|---|---|"]
+            lines += [_row(score, task) for score in record.scores]
             lines.append("")
     lines += ["## Provenance", ""] + [f"- {key}: {value}" for key, value in provenance.items()] + [""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
 def summary(label: str, records: Mapping[str, TaskRecord]) -> str:
-    """One Markdown row a test split and score: ours (`label`), the best simple baseline, the best published."""
+    """One Markdown row a test split and score: ours (`label`), the best simple baseline, the best published.
+
+    n counts proteins, or the variants of one. Speed and transfer have many figures each; they stand on the card alone.
+    """
     lines = [
-        "| task | test split | proteins | score | ours (95 % interval) | best simple baseline | best published |",
+        "| task | test split | n | score | ours (95 % interval) | best simple baseline | best published |",
         "|---|---|---|---|---|---|---|",
     ]
-    for task, record in records.items():
-        for mine in record.scores:
-            if mine.model != label or mine.metric == "coverage":
+    for scores in (record.scores for record in records.values()):
+        for mine in scores:
+            if not mine.is_ours or mine.metric == "coverage" or mine.suite in BODY_SUITES[1:]:
                 continue
-            others = [s for s in record.scores if (s.split, s.metric) == (mine.split, mine.metric) and s is not mine]
+            others = [score for score in scores if score.question == mine.question and not score.is_ours]
             baseline = _best([score for score in others if not score.published])
             published = _best([score for score in others if score.published])
-            better = METRICS[mine.metric].higher_is_better
-            cells = [task, mine.split, f"{mine.n:,}", f"{mine.metric} {'↑' if better else '↓'}", f"**{_figure(mine)}**"]
+            arrow = "↓" if lower_is_better(mine.metric) else "↑"
+            how = mine.model.removeprefix(label).strip()
+            cells = [mine.task, mine.split, f"{mine.n:,}" if mine.n is not None else "not given"]
+            cells += [f"{mine.metric} {arrow}", f"**{_figure(mine)}**" + (f", {how}" if how else "")]
             cells += [f"{_figure(other)}, {other.model}" if other else "none" for other in (baseline, published)]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -55,7 +60,7 @@ def summary(label: str, records: Mapping[str, TaskRecord]) -> str:
 
 def _best(scores: Sequence[Score]) -> Score | None:
     def merit(score: Score) -> float:
-        return score.value if METRICS[score.metric].higher_is_better else -score.value
+        return -score.value if lower_is_better(score.metric) else score.value
 
     return max(scores, key=merit, default=None)
 
@@ -65,9 +70,11 @@ def _figure(score: Score) -> str:
     return f"{score.value:.3f}{interval}"
 
 
-def _row(score: Score) -> str:
+def _row(score: Score, task: str) -> str:
+    """A row of the record of `task`; the language model's record also holds what it was asked about other tasks."""
     interval = (
         f"{score.low:.3f} to {score.high:.3f}" if score.low is not None and score.high is not None else "not given"
     )
+    split = score.split if score.task == task else f"{score.task}, {score.split}"
     who = f"{score.model} (published)" if score.published else score.model
-    return f"| {score.split} | {score.metric} | {who} | {score.value:.3f} | {interval} | {score.n or 'not given'} |"
+    return f"| {split} | {score.metric} | {who} | {score.value:.3f} | {interval} | {score.n or 'not given'} |"

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from anfinsen.config import Config
+from anfinsen.tasks.custom import Custom
+
+OURS = "anfinsen"
+"""How the names of our own models begin."""
+BODY_SUITES = ("language-model", "speed", "transfer")
+"""Benchmarks of the language model itself; their rows stay with it, whatever task they ask."""
 
 
 class Score(Config):
@@ -29,9 +35,19 @@ class Score(Config):
     high: float | None = None
     """Upper end of the 95 % interval."""
     n: int | None = None
-    """Over how many proteins."""
+    """Over how many proteins; where mutations of one protein are ranked, over how many variants."""
     published: bool = False
     """Whether it is quoted from the literature rather than measured here."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a model of ours was measured."""
+        return self.model.startswith(OURS) and not self.published
+
+    @property
+    def question(self) -> tuple[str, str, str, str]:
+        """What rows that can be compared have in common: suite, task, split and metric."""
+        return self.suite, self.task, self.split, self.metric
 
 
 class TaskRecord(Config):
@@ -53,7 +69,11 @@ class TaskRecord(Config):
     """Licence of that table."""
     data_sha256: str = ""
     """Hash of the training examples, in order."""
+    split_sha256: str = ""
+    """Hash of who was trained on, who decided when to stop, and who calibrated."""
     trained_on: int = 0
     """How many proteins the head was trained on."""
+    custom: Custom | None = None
+    """What a task of one's own is; none for a task that ships with the platform."""
     scores: tuple[Score, ...] = ()
     """Our figures, the baselines' and the published ones."""

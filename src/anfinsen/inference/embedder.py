@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import tee
 from pathlib import Path
 from typing import Self, cast
 
@@ -35,9 +34,11 @@ from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.jobs import JobResult, Record
 from anfinsen.models.backbones import load_body
 from anfinsen.models.encoder import Encoder
-from anfinsen.models.network import Body, NativeBody, Network, residue_places
+from anfinsen.models.fast import FastBody, quicken
+from anfinsen.models.network import Body, NativeBody, Network
+from anfinsen.models.product import InferencePrecision
 from anfinsen.models.windows import Residues, read_in_windows
-from anfinsen.tasks.ask import in_groups
+from anfinsen.tasks.ask import blocks, in_groups
 
 LAST = "last"
 WINDOW, STRIDE = 32, 16
@@ -65,14 +66,15 @@ class Embedder:
         layer: str | int = LAST,
         dtype: Dtype = "fp32",
         device: str = "auto",
+        precision: InferencePrecision = "fp32",
     ) -> None:
         if per not in POOLINGS or dtype not in _TORCH_TYPES:
             raise UsageError(
                 f"States per '{per}' in '{dtype}' are not known.",
                 remedy=f"Per: {', '.join(POOLINGS)}. Dtype: {', '.join(_TORCH_TYPES)}.",
             )
-        self.network = network.to(runtime.pick_device(device)).eval()
-        self._residues = _layer(network, str(layer), name)
+        self.network = quicken(network.to(runtime.pick_device(device)).eval(), precision)
+        self._residues = _layer(self.network, str(layer), name)
         self.about = About(
             model=name,
             model_sha256=sha256,
@@ -144,10 +146,13 @@ def embed_file(records: Iterable[Record], embedder: Embedder, out: Path) -> JobR
                 else:
                     result.resumed += 1
 
-        examples, again = tee(wanted())
-        for example, values in zip(examples, embedder.embed(again), strict=True):
-            gathering.put(example.protein, values)
-            result.answered += 1
+        for block in blocks(wanted()):
+            for example, values in zip(block, embedder.embed(block), strict=True):
+                gathering.put(example.protein, values)
+                result.answered += 1
+            # only whole blocks are kept: after a kill each protein has the neighbours again that it would have had,
+            # and so, on one thread, the very same bits
+            gathering.settle()
         gathering.finish()
     return result
 
@@ -155,7 +160,9 @@ def embed_file(records: Iterable[Record], embedder: Embedder, out: Path) -> JobR
 def conclusion(result: JobResult, about: About, out: Path) -> list[str]:
     """What a job did, in sentences."""
     said = []
-    if result.answered + result.resumed:
+    if result.resumed and not result.answered:
+        said.append(f"All states per {about.per} by {about.model} were computed before; they are in {out}.")
+    if result.answered:
         said.append(f"The states of {result.answered:,} sequences per {about.per} by {about.model} are now in {out}.")
     if result.resumed:
         said.append(f"{result.resumed:,} records were not computed again: their sequences were there already.")
@@ -198,25 +205,18 @@ def _layer(network: Network, layer: str, name: str) -> Residues:
     """What reads one layer's residue states from a packed row: any body's last, any of our own encoder's."""
     if layer == LAST:
         return network.states
-    body = bare(network.body)
-    if not isinstance(body, NativeBody):
+    body = network.body if isinstance(network.body, FastBody) else bare(network.body)
+    if not isinstance(body, NativeBody | FastBody):
         raise UsageError(f"Of '{name}' only the last layer can be read.", remedy="Leave --layer out.")
-    count = cast(Encoder, body.encoder).config.layers
+    count = cast(Encoder, cast(NativeBody, bare(body)).encoder).config.layers
     if not layer.isdecimal() or int(layer) > count:
         raise UsageError(
             f"'{name}' has no layer '{layer}'.",
             remedy=f"Give a number from 0 (the embedding) to {count}, or 'last' for the last one after its norm.",
         )
-    inner: Residues = partial(_residues_of_layer, body, int(layer))
+    inner: Residues = partial(body.residues, layer=int(layer))
     return partial(_in_windows, inner, body.longest)
 
 
 def _in_windows(inner: Residues, longest: int, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int]]:
     return read_in_windows(inner, tokens, lengths, longest)
-
-
-def _residues_of_layer(
-    body: NativeBody, layer: int, tokens: Tensor, lengths: Sequence[int]
-) -> tuple[Tensor, list[int]]:
-    states = cast(Encoder, body.encoder).layers(tokens, lengths)[layer]
-    return states[residue_places(lengths, states.device)], [length - 2 for length in lengths]

@@ -18,22 +18,23 @@ from anfinsen.data.neighbours import is_far
 from anfinsen.errors import BundleError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
+from anfinsen.models.fast import quicken
 from anfinsen.structure.protein import Message, Protein
 from anfinsen.tasks import TASKS, Task
-from anfinsen.tasks.ask import ask
-from anfinsen.tasks.targets import Answer
+from anfinsen.tasks.ask import STATE, ask
+from anfinsen.tasks.targets import Answer, Floats
 
 
 class Predictor:
     """Answers every task of a bundle, or the ones that are named."""
 
     def __init__(self, bundle: Bundle, tasks: Sequence[str] = (), *, device: str = "auto") -> None:
-        known = [name for name in TASKS if name in bundle.records and name != MASKED]
+        known = tasks_of(bundle)
         for name in tasks:
             if name not in known:
                 raise UnknownNameError(f"task in the bundle '{bundle.name}'", name, known)
         self.bundle = bundle
-        self.tasks = tuple(TASKS[name] for name in (tasks or known))
+        self.tasks = tuple(known[name] for name in (tasks or known))
         for task in self.tasks:
             _refuse_another(task, bundle)
         if not self.tasks:
@@ -41,7 +42,7 @@ class Predictor:
                 f"The bundle '{bundle.name}' answers no task yet.",
                 remedy="Train one: anfinsen train localization --from BUNDLE --out runs/mine",
             )
-        bundle.network.to(runtime.pick_device(device)).eval()
+        self._network = quicken(bundle.network.to(runtime.pick_device(device)).eval())
 
     @classmethod
     def load(cls, folder: str | Path | None = None, tasks: Sequence[str] = (), *, device: str = "auto") -> Self:
@@ -51,11 +52,12 @@ class Predictor:
     def predict(self, questions: Iterable[Example | Protein | str]) -> Iterator[Prediction]:
         """One prediction a protein, in order, as they come; reads ahead by a few hundred proteins at most."""
         examples, again = tee(as_examples(questions))
-        for example, outputs in zip(examples, ask(self.bundle.network, self.tasks, again), strict=True):
+        asked = ask(self._network, self.tasks, again, with_state=True)
+        for example, outputs in zip(examples, asked, strict=True):
             answers = {}
             for task in self.tasks:
                 (answer,) = task.answers([outputs[task.name]], [example], self.bundle.records[task.name].calibration)
-                answers[task.name] = {**answer, "reach": self._reach(task, example.protein)}
+                answers[task.name] = {**answer, "reach": self._reach(task, example.protein, outputs[STATE])}
             protein = example.protein
             yield Prediction(
                 id=protein.id,
@@ -70,17 +72,16 @@ class Predictor:
 
     def answer(self, task: Task, examples: Sequence[Example]) -> list[Answer]:
         """The answers to one task alone, without reach: what a benchmark scores."""
-        if task.name not in self.bundle.records:
-            raise UnknownNameError(f"task in the bundle '{self.bundle.name}'", task.name, self.bundle.records)
-        outputs = [output[task.name] for output in ask(self.bundle.network, [task], examples)]
-        return task.answers(outputs, examples, self.bundle.records[task.name].calibration)
+        return answer(self.bundle, task, examples)
 
-    def _reach(self, task: Task, protein: Protein) -> Answer:
+    def _reach(self, task: Task, protein: Protein, state: Floats) -> Answer:
+        """Far is a protein without a near relative in training, and one whose states look like none of them."""
         reach = self.bundle.reaches.get(task.name)
         if reach is None:
             return {"far": True, "nearest_identity": None, "nearest_id": None}
         identity, name = reach.nearest(protein.sequence)
-        return {"far": is_far(identity), "nearest_identity": identity, "nearest_id": name}
+        is_strange = reach.familiarity is not None and reach.familiarity.is_strange(state)
+        return {"far": is_far(identity) or is_strange, "nearest_identity": identity, "nearest_id": name}
 
     def _notes(self, protein: Protein) -> tuple[Message, ...]:
         longest = int(getattr(self.bundle.network.body, "longest", len(protein)))
@@ -93,6 +94,21 @@ class Predictor:
                 "it was read in overlapping windows.",
             ),
         )
+
+
+def answer(bundle: Bundle, task: Task, examples: Sequence[Example]) -> list[Answer]:
+    """A bundle's answers to one task alone, masked residues included, without reach: what a benchmark scores."""
+    if task.name not in bundle.records:
+        raise UnknownNameError(f"task in the bundle '{bundle.name}'", task.name, bundle.records)
+    _refuse_another(task, bundle)
+    outputs = [output[task.name] for output in ask(quicken(bundle.network), [task], examples)]
+    return task.answers(outputs, examples, bundle.records[task.name].calibration)
+
+
+def tasks_of(bundle: Bundle) -> dict[str, Task]:
+    """The tasks that a bundle answers: those of its owner's own tables first, then those of the platform."""
+    own = {name: record.custom.task(name) for name, record in bundle.records.items() if record.custom is not None}
+    return own | {name: TASKS[name] for name in TASKS if name in bundle.records and name not in own and name != MASKED}
 
 
 def as_examples(questions: Iterable[Example | Protein | str]) -> Iterator[Example]:

@@ -31,24 +31,26 @@ def rotary_frequencies(head_dim: int, precision: RotaryPrecision = "fp32") -> Te
     return frequencies.to(_ROUNDED[precision]).float()
 
 
-def rotary_table(
+def rotary_turns(
     lengths: Sequence[int], head_dim: int, device: torch.device, precision: RotaryPrecision = "fp32"
-) -> tuple[Tensor, Tensor]:
-    """Cosine and sine for each token of a packed row, each (T, 1, head_dim) in fp32."""
+) -> Tensor:
+    """How far each token of a packed row is turned: one complex number of size 1 a pair, (T, 1, head_dim / 2)."""
     longest = max(lengths, default=0)
     frequency = rotary_frequencies(head_dim, precision).to(device)
     angle = torch.arange(longest, device=device, dtype=torch.float32)[:, None] * frequency
-    angle = torch.cat((angle, angle), dim=-1)  # (longest, head_dim)
-    cosine, sine = angle.cos(), angle.sin()
-    places = torch.cat([torch.arange(length, device=device) for length in lengths])
-    return cosine[places][:, None], sine[places][:, None]
+    turns = torch.complex(angle.cos(), angle.sin())  # (longest, head_dim / 2)
+    return torch.cat([turns[:length] for length in lengths])[:, None]
 
 
-def rotate(vectors: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn queries or keys, (T, H, head_dim), by the angle of their place."""
-    first, second = vectors.chunk(2, dim=-1)
-    turned = torch.cat((-second, first), dim=-1)
-    return (vectors * cosine + turned * sine).to(vectors.dtype)
+def rotate(vectors: Tensor, turns: Tensor) -> Tensor:
+    """Turn queries or keys, (T, H, head_dim), by the angle of their place.
+
+    Channels i and i + head_dim / 2 are a point in the plane, hence a complex number, and a turn is one product; on a
+    CPU that takes half the time of cosines and sines. The two stand side by side in the result. That is another
+    order than they came in, which the products of queries with keys do not see.
+    """
+    first, second = vectors.float().chunk(2, dim=-1)
+    return torch.view_as_real(torch.complex(first, second) * turns).flatten(-2).to(vectors.dtype)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int], scale: float) -> Tensor:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anfinsen.config import Config
-from anfinsen.models.attention import RotaryPrecision, attend, attention_maps, rotary_table, rotate
+from anfinsen.models.attention import RotaryPrecision, attend, attention_maps, rotary_turns, rotate
 
 TRAINING_MASK_SHARE = 0.15 * 0.8
 """The share of tokens that ESM-2 replaced by <mask> in its own pre-training."""
@@ -81,18 +81,18 @@ class Block(nn.Module):
         self.widen = nn.Linear(config.dim, config.inner_dim)
         self.narrow = nn.Linear(config.inner_dim, config.dim)
 
-    def forward(self, states: Tensor, lengths: Sequence[int], rotary: tuple[Tensor, Tensor]) -> Tensor:
-        query, key, value = self.project(states, rotary)
+    def forward(self, states: Tensor, lengths: Sequence[int], turns: Tensor) -> Tensor:
+        query, key, value = self.project(states, turns)
         attended = attend(query, key, value, lengths, self.scale)
         states = states + self.mix(attended.flatten(1))
         fed: Tensor = self.narrow(functional.gelu(self.widen(self.feed_norm(states))))
         return states + fed
 
-    def project(self, states: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, states: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries and keys, turned to their places, and values, each (T, H, C / H)."""
         mixed = self.qkv(self.attention_norm(states))
         query, key, value = mixed.unflatten(-1, (3, self.heads, -1)).unbind(1)
-        return rotate(query, *rotary), rotate(key, *rotary), value
+        return rotate(query, turns), rotate(key, turns), value
 
 
 class Encoder(nn.Module):
@@ -119,18 +119,18 @@ class Encoder(nn.Module):
 
     def layers(self, tokens: Tensor, lengths: Sequence[int]) -> list[Tensor]:
         """The embedding and the output of each block before the last norm: layers + 1 tensors (T, C)."""
-        rotary = self._rotary(lengths, tokens.device)
+        turns = self._turns(lengths, tokens.device)
         states = [self._embed(tokens, lengths)]
         for block in self.blocks:
-            states.append(block(states[-1], lengths, rotary))
+            states.append(block(states[-1], lengths, turns))
         return states
 
     def attentions(self, tokens: Tensor, lengths: Sequence[int]) -> list[Tensor]:
         """Attention probabilities of every layer and head, one (layers * H, L, L) a sequence."""
-        rotary = self._rotary(lengths, tokens.device)
+        turns = self._turns(lengths, tokens.device)
         maps: list[list[Tensor]] = [[] for _ in lengths]
         for block, states in zip(self.blocks, self.layers(tokens, lengths), strict=False):
-            query, key, _ = cast(Block, block).project(states, rotary)
+            query, key, _ = cast(Block, block).project(states, turns)
             for sequence, one in zip(maps, attention_maps(query, key, lengths, cast(Block, block).scale), strict=True):
                 sequence.append(one)
         return [torch.cat(layers) for layers in maps]
@@ -145,8 +145,8 @@ class Encoder(nn.Module):
             states = states * rescale.repeat_interleave(torch.tensor(lengths, device=tokens.device))[:, None]
         return cast(Tensor, self.first_norm(states))
 
-    def _rotary(self, lengths: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
-        return rotary_table(lengths, self.config.dim // self.config.heads, device, self.config.rotary_precision)
+    def _turns(self, lengths: Sequence[int], device: torch.device) -> Tensor:
+        return rotary_turns(lengths, self.config.dim // self.config.heads, device, self.config.rotary_precision)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, nn
 
+from anfinsen.models.encoder import Encoder
 from anfinsen.models.heads import HeadKind, make_head
 from anfinsen.models.windows import read_in_windows
 
@@ -89,9 +90,10 @@ class NativeBody(nn.Module):
         self.dim = dim
         self.longest = longest - 2
 
-    def residues(self, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int]]:
-        """Residue states (R, C) and lengths."""
-        states = self.encoder(tokens, lengths)
+    def residues(self, tokens: Tensor, lengths: Sequence[int], layer: int | None = None) -> tuple[Tensor, list[int]]:
+        """Residue states (R, C) and lengths; of the last layer after its norm, or after `layer` blocks."""
+        encoder = cast(Encoder, self.encoder)
+        states = encoder(tokens, lengths) if layer is None else encoder.layers(tokens, lengths)[layer]
         return states[residue_places(lengths, states.device)], [length - 2 for length in lengths]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from anfinsen.data.neighbours import is_far
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import COVERAGE, Answer, Number, Tokens
 
@@ -184,6 +185,9 @@ def nearness(answer: Answer) -> Nearness | None:
     else:
         which = f" ({plain(str(name))})" if name else ""
         nearest = f"the most similar training protein{which} is {percent(identity)} identical"
+        if reach["far"] and not is_far(identity):
+            # the sequence is near, so it was the network's own picture that spoke
+            nearest += ", but to the network this one looks unlike nearly all proteins of that training"
     return Nearness(bool(reach["far"]), f"{nearest}.")
 
 

@@ -59,6 +59,10 @@ TERMS: Mapping[str, str] = {
         "The share of proteins whose answer is right. "
         "Compare it with the baseline: some classes are so common that naming them always scores well."
     ),
+    "P@L": (
+        "Of the L surest pairs of residues far apart in the chain (L is its length), the share that really touch. "
+        "Short or elongated proteins have fewer touching pairs than L, so 1 is mostly out of reach."
+    ),
     "Q3": "The share of residues whose state (helix, strand, coil) is right. Guessing by chance gives about 0.4.",
     "MCC": "Agreement between answers and truth that common classes cannot inflate. 1 is perfect, 0 is guessing.",
     "macro F1": "Success averaged over the classes, so that rare ones count as much as common ones. 1 is perfect.",

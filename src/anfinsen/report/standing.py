@@ -12,11 +12,7 @@ from dataclasses import dataclass
 from anfinsen.hub.record import Score
 from anfinsen.report.draw import Dot, Mark, score_figure
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.metrics import METRICS
-
-OURS = "anfinsen"
-"""How the names of our own models begin."""
-_LOWER_BY_NAME = ("rmse", "mae", "mse", "perplexity", "ece", "loss", "error")
+from anfinsen.tasks.metrics import lower_is_better
 
 
 @dataclass(frozen=True)
@@ -87,14 +83,7 @@ def find_standing(scores: Sequence[Score], task: Task | None) -> Standing | None
 
 def is_ours(score: Score) -> bool:
     """Whether a row is a measured score of a model of ours."""
-    return score.model.lower().startswith(OURS) and not score.published
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether a small score is a good one; a score that nobody registered is judged by its name."""
-    if metric in METRICS:
-        return not METRICS[metric].higher_is_better
-    return any(word in metric.lower() for word in _LOWER_BY_NAME)
+    return score.is_ours
 
 
 def is_better(value: float, other: float, *, lower: bool) -> bool:

@@ -17,8 +17,9 @@ from anfinsen.hub.record import Score
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report.answer import confidence, kind_of, nearness, plain, sentence
 from anfinsen.report.draw import score_figure
-from anfinsen.report.standing import is_better, is_ours, lower_is_better, metric_title
+from anfinsen.report.standing import is_better, is_ours, metric_title
 from anfinsen.tasks.base import Task
+from anfinsen.tasks.metrics import lower_is_better
 
 _STYLES = {"info": "dim", "mended": "cyan", "warning": "yellow"}
 _INDENT = 2
@@ -54,7 +55,7 @@ def show_scores(rows: Sequence[Score], console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim", row_styles=None)
     for title in ("task", "dataset", "split", "metric", "model"):
         table.add_column(title, overflow="fold")
-    for title in ("value", "95% interval", "proteins"):
+    for title in ("value", "95% interval", "n"):
         table.add_column(title, justify="right", no_wrap=True)
     blocks: dict[tuple[str, ...], list[Score]] = {}
     for row in rows:
@@ -66,7 +67,13 @@ def show_scores(rows: Sequence[Score], console: Console) -> None:
             best = not is_better(block[0].value, score.value, lower=lower)
             table.add_row(*_cells(score, first=number == 0, best=best), end_section=number == len(block) - 1)
     console.print(table)
-    console.print(Text("Bold: best of its block. Published: quoted from a paper, not measured here.", style="dim"))
+    console.print(
+        Text(
+            "Bold: best of its block. n: proteins, or the variants of one. "
+            "Published: quoted from a paper, not measured here.",
+            style="dim",
+        )
+    )
 
 
 def _cells(score: Score, *, first: bool, best: bool) -> list[Text]:
@@ -76,10 +83,10 @@ def _cells(score: Score, *, first: bool, best: bool) -> list[Text]:
     model = f"{score.model} (published)" if score.published else score.model
     known = score.low is not None and score.high is not None
     interval = f"{score_figure(score.low or 0.0)} to {score_figure(score.high or 0.0)}" if known else "not given"
-    proteins = f"{score.n:,}" if score.n is not None else "not given"
+    count = f"{score.n:,}" if score.n is not None else "not given"
     return [
         *(Text(plain(word)) for word in shared),
-        *(Text(plain(word), style=style) for word in (model, score_figure(score.value), interval, proteins)),
+        *(Text(plain(word), style=style) for word in (model, score_figure(score.value), interval, count)),
     ]
 
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from anfinsen.data.batch import bucket, pack
 from anfinsen.data.example import Example
+from anfinsen.data.familiarity import Familiarity
+from anfinsen.models.fast import quicken
 from anfinsen.models.network import Network
 from anfinsen.tasks.base import Task
 
@@ -22,17 +24,29 @@ BUDGET = 8192
 """Tokens in one packed row; more costs memory and gains nothing on a CPU."""
 AHEAD, AHEAD_RESIDUES = 256, 131_072
 """Examples, or their residues, that are sorted by length together; answers come out in blocks of so many."""
+LOOKED_AT = 500
+"""Proteins whose states are looked at to know what is familiar."""
+STATE = "mean state"
+"""Under what name a protein's own state stands among the outputs of its tasks."""
 
 Outputs = dict[str, NDArray[numpy.floating[Any]]]
 T = TypeVar("T")
 
 
 def ask(
-    network: Network, tasks: Sequence[Task], examples: Iterable[Example], *, budget: int = BUDGET
+    network: Network,
+    tasks: Sequence[Task],
+    examples: Iterable[Example],
+    *,
+    budget: int = BUDGET,
+    with_state: bool = False,
 ) -> Iterator[Outputs]:
-    """One dictionary an example: task name -> the head's outputs, (size,) or (L, size)."""
+    """One dictionary an example: task name -> the head's outputs, (size,) or (L, size).
+
+    `with_state` adds the mean over the protein's residue states, (C,), under the name `STATE`.
+    """
     device = next(network.parameters()).device
-    return in_groups(examples, partial(_ask_group, network, tasks, device=device), budget=budget)
+    return in_groups(examples, partial(_ask_group, network, tasks, with_state, device=device), budget=budget)
 
 
 def in_groups(
@@ -42,7 +56,7 @@ def in_groups(
 
     A group fills one packed row of about `budget` tokens. At most one block of answers is held at a time.
     """
-    for block in _blocks(examples):
+    for block in blocks(examples):
         lengths = numpy.array([len(example.protein) for example in block])
         answered: dict[int, T] = {}
         for group in bucket(lengths, budget, numpy.arange(len(block))):
@@ -51,7 +65,8 @@ def in_groups(
         yield from (answered.pop(index) for index in range(len(block)))
 
 
-def _blocks(examples: Iterable[Example]) -> Iterator[list[Example]]:
+def blocks(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    """The examples in order, so many together as are sorted by length and answered at once."""
     block: list[Example] = []
     residues = 0
     for example in examples:
@@ -66,11 +81,13 @@ def _blocks(examples: Iterable[Example]) -> Iterator[list[Example]]:
 
 @torch.inference_mode()
 def _ask_group(
-    network: Network, tasks: Sequence[Task], group: Sequence[Example], *, device: torch.device
+    network: Network, tasks: Sequence[Task], with_state: bool, group: Sequence[Example], *, device: torch.device
 ) -> list[Outputs]:
     tokens, lengths = pack([example.protein.sequence for example in group])
     states, residues = network.states(tokens.to(device), lengths)
     answers: list[Outputs] = [{} for _ in group]
+    if with_state:
+        answers = [{STATE: part.float().mean(0).cpu().numpy()} for part in states.split(residues)]
     for task in tasks:
         conditions = task.condition_rows([example.conditions for example in group]).to(device)
         outputs = network.ask(task.name, states, residues, conditions).float().cpu()
@@ -78,6 +95,18 @@ def _ask_group(
         for answer, part in zip(answers, parts, strict=True):
             answer[task.name] = part.numpy()
     return answers
+
+
+def familiarity(network: Network, train: Sequence[Example], held_out: Sequence[Example]) -> Familiarity | None:
+    """How training proteins look to a network, from at most `LOOKED_AT` of them and of held-out ones; None if few."""
+    network = quicken(network)
+    drawn = [train[at] for at in numpy.random.default_rng(1).permutation(len(train))[:LOOKED_AT].tolist()]
+    seen = [numpy.stack(list(_states(network, part))) for part in (drawn, held_out[:LOOKED_AT]) if len(part)]
+    return Familiarity.fit(*seen) if len(seen) == 2 else None
+
+
+def _states(network: Network, examples: Sequence[Example]) -> Iterator[NDArray[numpy.floating[Any]]]:
+    return (one[STATE] for one in ask(network, [], examples, with_state=True))
 
 
 def validation_loss(network: Network, task: Task, examples: Sequence[Example], *, budget: int = BUDGET) -> float:

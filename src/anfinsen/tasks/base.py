@@ -76,7 +76,7 @@ class Task:
         """The head that this task needs."""
         return HeadShape(self.target.head, self.target.size, len(self.conditions))
 
-    def examples(self, split: str) -> list[Example]:
+    def examples(self, split: str) -> Sequence[Example]:
         """The examples of one split; a task that must filter its table says so here."""
         return self.table.load(split)
 

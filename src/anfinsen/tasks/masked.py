@@ -19,6 +19,7 @@ from anfinsen.data.alphabet import MASKED_LETTER, RESIDUES, TOKENS
 from anfinsen.data.batch import Batch, crop
 from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.data.shards import Shards
 from anfinsen.tasks.base import Published, Task
 from anfinsen.tasks.targets import UNKNOWN, Answer, Calibration, Floats, Tokens, softmax
 
@@ -29,10 +30,17 @@ _RESIDUE_BYTES = numpy.frombuffer(RESIDUES.encode(), dtype=numpy.uint8)
 
 @dataclass(frozen=True)
 class MaskedTask(Task):
-    """Guess hidden residues; `share` of them are chosen in each view, in windows of at most `window`."""
+    """Guess hidden residues; `share` of them are chosen in each view, in windows of at most `window`.
+
+    `shards` is the address of a packed corpus (`anfinsen pack`) that takes the place of the table.
+    """
 
     share: float = 0.15
     window: int = 512
+    shards: str = ""
+
+    def examples(self, split: str) -> Sequence[Example]:
+        return Shards.open(self.shards, split) if self.shards else super().examples(split)
 
     def prepare(self, example: Example, generator: numpy.random.Generator) -> Example:
         return hide(crop(example, self.window, generator), self.share, generator)

@@ -31,6 +31,7 @@ LEVEL = 0.95
 BINS = 15
 """Bins of confidence in the calibration error (Guo et al. 2017, arXiv 1706.04599)."""
 _CHUNK = 4_000_000
+_LOWER_BY_NAME = ("rmse", "mae", "mse", "perplexity", "ece", "loss", "error", "peak", "seconds", "_ratio")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,13 @@ METRICS: Registry[Metric] = Registry("metric", "anfinsen.metrics")
 """Every score by name."""
 
 
+def lower_is_better(metric: str) -> bool:
+    """Whether a small score is a good one; a score that nobody registered is judged by its name."""
+    if metric in METRICS:
+        return not METRICS[metric].higher_is_better
+    return any(word in metric.lower() for word in _LOWER_BY_NAME)
+
+
 def measure(
     metric: str, truths: Sequence[Example], answers: Sequence[Answer], *, resamples: int = 1000, seed: int = 1
 ) -> Estimate:
@@ -85,6 +93,46 @@ def measure(
         raise UndefinedScoreError(f"There is no {metric} over these {len(rows)} proteins: {how.undefined}.")
     low, high, note = _interval(how, rows, value, resamples, numpy.random.default_rng(seed))
     return Estimate(value, low, high, len(rows), note)
+
+
+def difference(
+    metric: str,
+    truths: Sequence[Example],
+    before: Sequence[Answer],
+    after: Sequence[Answer],
+    *,
+    resamples: int = 1000,
+    seed: int = 1,
+) -> Estimate:
+    """How much worse the answers `after` are than those `before`; below zero where they are better.
+
+    Each resample draws the same proteins for both (paired bootstrap), so what is hard for both leaves no spread.
+    """
+    how = METRICS[metric]
+    both = [
+        (truth, one, other)
+        for truth, one, other in zip(truths, before, after, strict=True)
+        if _is_known(truth, one) and _is_known(truth, other)
+    ]
+    if not both:
+        raise UndefinedScoreError(f"There is no {metric}: none of the {len(truths)} proteins has a known value.")
+    sign = 1 if how.higher_is_better else -1
+    rows = [how.rows([(truth, (one, other)[place]) for truth, one, other in both]) for place in (0, 1)]
+    generator, count = numpy.random.default_rng(seed), len(rows[0])
+    every = [numpy.arange(count)[None]]
+    every += [generator.integers(0, count, size=(1, count)) for _ in range(resamples)] if count > 1 else []
+    scores = [
+        numpy.concatenate([how.read(part[drawn] if how.ranked else _weights(drawn) @ part) for drawn in every])
+        for part in rows
+    ]
+    values = sign * (scores[0] - scores[1])
+    if not numpy.isfinite(values[0]):
+        raise UndefinedScoreError(f"There is no {metric} over these {count} proteins: {how.undefined}.")
+    drawn_values = values[1:][numpy.isfinite(values[1:])]
+    if not len(drawn_values):
+        return Estimate(float(values[0]), None, None, count, "One protein alone gives no interval.")
+    low, high = (float(end) for end in numpy.quantile(drawn_values, ((1 - LEVEL) / 2, (1 + LEVEL) / 2)))
+    return Estimate(float(values[0]), low, high, count)
 
 
 def _interval(
@@ -232,9 +280,13 @@ def _spearman(rows: Floats) -> Floats:
 
 
 def _coverage_rows(pairs: Pairs) -> Floats:
-    inside = []
+    """For each protein 1 and whether the truth is inside; of letters, the share of its known residues."""
+    inside: list[float] = []
     for truth, answer in pairs:
-        if "set" in answer:
+        if "sets" in answer:
+            places = _known_places(truth, answer)
+            inside.append(sum(str(truth.value)[at] in answer["sets"][at] for at in places) / len(places))
+        elif "set" in answer:
             inside.append(str(truth.value) in answer["set"])
         elif "low" in answer:
             inside.append(answer["low"] <= float(truth.value) <= answer["high"])  # type: ignore[arg-type]
@@ -272,6 +324,17 @@ def _surprise_rows(pairs: Pairs) -> Floats:
     return numpy.array([(answer["count"], answer["surprise"]) for _, answer in pairs], dtype=numpy.float64)
 
 
+def _precision_rows(name: str) -> Callable[[Pairs], Floats]:
+    """For each protein 1 and the precision that was measured on it, which the answer holds under the score's name."""
+
+    def rows(pairs: Pairs) -> Floats:
+        if any(name not in answer for _, answer in pairs):
+            raise UsageError(f"{name} is the score of contact maps.", remedy="Leave it out for this task.")
+        return numpy.array([(1.0, answer[name]) for _, answer in pairs], dtype=numpy.float64)
+
+    return rows
+
+
 def _ratio(top: Floats, bottom: Floats, *, empty: float = numpy.nan) -> Floats:
     quotient: Floats = numpy.divide(top, bottom, out=numpy.full(numpy.shape(top), empty), where=bottom > 0)
     return quotient
@@ -294,9 +357,11 @@ _NONE = "nothing was asked"
 _SAME = "all true or all answered values are the same"
 _ONE = "only one class is true"
 _RIGHT = "share of residues that are right"
+_TOUCH = "share of the surest long-range pairs that touch"
 for _metric in (
     Metric("accuracy", "share of answers that are right", _class_rows, _accuracy, _NONE, share=True),
     Metric("Q3", _RIGHT, _class_rows, _accuracy, _NONE, share=True),
+    Metric("Q10", "share of proteins in the right one of ten compartments", _class_rows, _accuracy, _NONE, share=True),
     Metric("accuracy per residue", _RIGHT, _class_rows, _accuracy, _NONE, share=True),
     Metric("mcc", "correlation of answer and truth: 0 guessing, 1 perfect", _class_rows, _mcc, _ONE),
     Metric("macro_f1", "mean over classes of precision and recall taken together", _class_rows, _macro_f1, _NONE),
@@ -306,6 +371,8 @@ for _metric in (
     Metric("spearman", "agreement in rank: 1 the same order", _number_pairs, _spearman, _SAME, ranked=True),
     Metric("perplexity", "residues it hesitates among", _surprise_rows, _perplexity, _NONE, higher_is_better=False),
     Metric("coverage", "share of truths inside the set or interval", _coverage_rows, _mean(1), _NONE, share=True),
+    Metric("P@L", f"{_TOUCH}: as many as residues", _precision_rows("P@L"), _mean(1), _NONE),
+    Metric("P@L/5", f"{_TOUCH}: a fifth as many", _precision_rows("P@L/5"), _mean(1), _NONE),
     Metric("ece", "mean gap between confidence and success", _ece_rows, _ece, _NONE, higher_is_better=False),
 ):
     METRICS.add(_metric.name, _metric)

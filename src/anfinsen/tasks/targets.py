@@ -5,11 +5,12 @@ predictions.jsonl holds. It knows no task; a task is a target with words, data a
 
     Label   one of K classes for the protein        logits (B, K)  -> {"label", "probability", "set", "probabilities"}
     Number  one quantity with a unit                (B, 2)         -> {"value", "unit", "low", "high"}
-    Tokens  one of K letters for every residue      logits (R, K)  -> {"tokens", "probabilities"}
+    Tokens  one of K letters for every residue      logits (R, K)  -> {"tokens", "probabilities", "sets"}
 
 A calibration is a small dictionary of numbers, fitted on examples that training never saw and kept in
 the bundle: a temperature for probabilities (Guo et al. 2017, arXiv 1706.04599), a conformal quantile for
-sets and intervals (Angelopoulos & Bates 2021, arXiv 2107.07511).
+sets and intervals (Angelopoulos & Bates 2021, arXiv 2107.07511). What is promised is promised of PROTEINS: residues
+of one protein resemble each other, so the sets of residues are calibrated by proteins too (see `risk_threshold`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ from anfinsen.models.heads import HeadKind
 
 UNKNOWN = -100
 """A class that is not known; PyTorch's cross-entropy leaves it out."""
-_SHIFT = "shift "
+SHIFT = "shift "
+"""Before the name of a class, the key of its shift in a calibration."""
+FOLDS = 5
+"""Parts of the calibration proteins of which each is judged by a scaling that was fitted without it."""
 COVERAGE = 0.9
 """Share of proteins whose true answer lies in the conformal set or interval."""
 
@@ -77,9 +81,10 @@ class Target(ABC):
 
 @dataclass(frozen=True)
 class Label(Target):
-    """One of several classes for the whole protein."""
+    """One of several classes for the whole protein; `weights` say how much a row of each class counts in the loss."""
 
     classes: tuple[str, ...]
+    weights: tuple[float, ...] = ()
     kind: ClassVar[str] = "label"
     head: ClassVar[HeadKind] = "pooled"
 
@@ -102,7 +107,7 @@ class Label(Target):
         return numpy.array(self.classes.index(str(example.value)))
 
     def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:
-        return _cross_entropy(outputs, target)
+        return _cross_entropy(outputs, target, self.weights)
 
     def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
         probabilities = softmax(self._scaled(outputs, calibration))
@@ -120,14 +125,22 @@ class Label(Target):
     def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
         logits = numpy.stack(outputs)
         truth = numpy.array([int(self.encode(example)) for example in examples])
-        temperature, shifts = fit_scaling(logits, truth)
-        calibration = {"temperature": temperature, "n": float(len(truth))}
-        calibration |= {f"{_SHIFT}{name}": float(shift) for name, shift in zip(self.classes, shifts, strict=True)}
-        true_share = softmax(self._scaled(logits, calibration))[numpy.arange(len(truth)), truth]
+        calibration = self._scaling(logits, truth)
+        # a protein that the scaling was fitted on looks a little too familiar: its share is read from a fit without it
+        true_share = numpy.zeros(len(truth))
+        for fold in range(min(FOLDS, len(truth))):
+            out = numpy.arange(len(truth)) % FOLDS == fold
+            without = self._scaling(logits[~out], truth[~out]) if (~out).any() else calibration
+            true_share[out] = softmax(self._scaled(logits[out], without))[numpy.arange(out.sum()), truth[out]]
         return calibration | {"threshold": 1.0 - conformal_quantile(1.0 - true_share)}
 
+    def _scaling(self, logits: Floats, truth: NDArray[Any]) -> Calibration:
+        temperature, shifts = fit_scaling(logits, truth)
+        named = {f"{SHIFT}{name}": float(shift) for name, shift in zip(self.classes, shifts, strict=True)}
+        return {"temperature": temperature, "n": float(len(truth)), **named}
+
     def _scaled(self, logits: Floats, calibration: Calibration) -> Floats:
-        shifts = numpy.array([calibration.get(f"{_SHIFT}{name}", 0.0) for name in self.classes])
+        shifts = numpy.array([calibration.get(f"{SHIFT}{name}", 0.0) for name in self.classes])
         scaled: Floats = logits / calibration.get("temperature", 1.0) + shifts
         return scaled
 
@@ -176,19 +189,28 @@ class Tokens(Target):
     def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
         probabilities = softmax(outputs / calibration.get("temperature", 1.0))
         best = probabilities.argmax(-1)
-        return {
+        answer: Answer = {
             "tokens": "".join(self.letters[index] for index in best),
             "probabilities": {
                 letter: [round(float(share), 4) for share in probabilities[:, number]]
                 for number, letter in enumerate(self.letters)
             },
         }
+        if "threshold" in calibration:
+            inside = probabilities >= calibration["threshold"]
+            inside[numpy.arange(len(best)), best] = True
+            answer["sets"] = [
+                "".join(letter for letter, is_in in zip(self.letters, row, strict=True) if is_in) for row in inside
+            ]
+        return answer
 
     def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
-        logits = numpy.concatenate(list(outputs))
-        truth = numpy.concatenate([self.encode(example) for example in examples])
+        truths = [self.encode(example) for example in examples]
+        logits, truth = numpy.concatenate(list(outputs)), numpy.concatenate(truths)
         known = truth != UNKNOWN
-        return {"temperature": fit_temperature(logits[known], truth[known]), "n": float(len(examples))}
+        temperature = fit_temperature(logits[known], truth[known])
+        shares = [_share_of(output / temperature, one) for output, one in zip(outputs, truths, strict=True)]
+        return {"temperature": temperature, "threshold": risk_threshold(shares), "n": float(len(examples))}
 
 
 @dataclass(frozen=True)
@@ -284,6 +306,34 @@ def conformal_quantile(scores: Floats, coverage: float = COVERAGE) -> float:
     return float(numpy.sort(scores)[rank - 1])
 
 
-def _cross_entropy(outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:
-    total = functional.cross_entropy(outputs.float(), target, ignore_index=UNKNOWN, reduction="sum")
+def risk_threshold(shares: Sequence[Floats], coverage: float = COVERAGE) -> float:
+    """The largest threshold at which a new protein's true letters are in their sets for `coverage` of its residues.
+
+    `shares` holds for each protein the probability of each known residue's true letter. Proteins are exchangeable,
+    residues of one are not: so every protein counts once, by the share of its residues that are missed, and that risk
+    is controlled with the finite-sample term of one more, unseen protein (Angelopoulos et al. 2022, arXiv 2208.02814).
+    Below nine proteins nothing can be promised, and the threshold is 0: every letter stays possible.
+    """
+    known = [part for part in shares if len(part)]
+    # a hair of rounding must not decide: sums of many shares are compared with round numbers
+    missed_at_most = (1 - coverage) * (len(known) + 1) - 1 + 1e-9
+    if missed_at_most < 0:
+        return 0.0
+    flat = numpy.concatenate(known)
+    weights = numpy.concatenate([numpy.full(len(part), 1 / len(part)) for part in known])
+    order = numpy.argsort(flat, kind="stable")
+    first = int(numpy.searchsorted(weights[order].cumsum(), missed_at_most, side="right"))
+    return float(flat[order[min(first, len(flat) - 1)]])
+
+
+def _share_of(logits: Floats, truth: NDArray[Any]) -> Floats:
+    """The probability given to each known residue's true letter."""
+    known = numpy.flatnonzero(truth != UNKNOWN)
+    shares: Floats = softmax(logits[known])[numpy.arange(len(known)), truth[known]]
+    return shares
+
+
+def _cross_entropy(outputs: Tensor, target: Tensor, weights: Sequence[float] = ()) -> tuple[Tensor, int]:
+    each = outputs.new_tensor(weights, dtype=torch.float32) if weights else None
+    total = functional.cross_entropy(outputs.float(), target, each, ignore_index=UNKNOWN, reduction="sum")
     return total, int((target != UNKNOWN).sum())

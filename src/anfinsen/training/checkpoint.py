@@ -5,7 +5,8 @@
         state.json             step, place in the stream, best score, everything that is no tensor
         manifest.json          SHA-256 of the two; a folder without it is no checkpoint
 
-`newest` returns the newest checkpoint whose hashes hold and says which damaged ones it passed over.
+`newest` returns the newest checkpoint whose hashes hold and says which damaged ones it passed over. Whatever moment a
+power cut or a `kill -9` chooses, at most the work since the last save is lost.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"step-{step:08d}"
     beside = folder / f".writing-{final.name}"
-    shutil.rmtree(beside, ignore_errors=True)
+    for torn in folder.glob(".writing-*"):  # what a kill has left behind
+        shutil.rmtree(torn, ignore_errors=True)
     beside.mkdir()
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, beside / TENSORS)
     (beside / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
@@ -43,6 +45,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[
     _flush(beside / MANIFEST)
     shutil.rmtree(final, ignore_errors=True)
     beside.rename(final)
+    _flush_names(folder)
     steps = sorted(folder.glob("step-*"))
     # later ones are of a future that was damaged and passed over
     for other in [path for path in steps if path > final] + [path for path in steps if path <= final][:-keep]:
@@ -52,20 +55,18 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and state of one checkpoint, after its hashes have been checked."""
-    manifest = path / MANIFEST
+    for name in (MANIFEST, TENSORS, STATE):
+        if not (path / name).is_file():
+            raise _refusal(f"{path.name} is incomplete: {name} is missing.")
     try:
-        hashes = json.loads(manifest.read_text(encoding="utf-8"))
-        for name in (TENSORS, STATE):
-            if hashes[name] != file_hash(path / name):
-                raise CheckpointError(
-                    f"{path.name}/{name} is damaged: its hash is not the one in {MANIFEST}.",
-                    remedy="Delete that folder; the checkpoint before it is used.",
-                )
-        return load_file(path / TENSORS), json.loads((path / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path.name} is incomplete: {error}.", remedy="Delete that folder; the checkpoint before it is used."
-        ) from None
+        hashes = json.loads((path / MANIFEST).read_bytes())
+        expected = {name: hashes[name] for name in (TENSORS, STATE)}
+    except (ValueError, KeyError, TypeError):
+        raise _refusal(f"{path.name}/{MANIFEST} is damaged: it holds no hashes.") from None
+    for name, sha256 in expected.items():
+        if file_hash(path / name) != sha256:
+            raise _refusal(f"{path.name}/{name} is damaged: its hash is not the one in {MANIFEST}.")
+    return load_file(path / TENSORS), json.loads((path / STATE).read_bytes())
 
 
 def newest(folder: Path) -> tuple[Path | None, list[str]]:
@@ -78,7 +79,7 @@ def newest(folder: Path) -> tuple[Path | None, list[str]]:
             passed.append(str(error))
         else:
             return path, passed
-    return None, passed
+    return None, [*passed, "No whole checkpoint is left, so the training begins again."] if passed else []
 
 
 def flatten_optimizer(optimizer: torch.optim.Optimizer, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -110,6 +111,20 @@ def restore_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
+def _refusal(reason: str) -> CheckpointError:
+    return CheckpointError(reason, remedy="Delete that folder; the checkpoint before it is used.")
+
+
 def _flush(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _flush_names(folder: Path) -> None:
+    """A new name survives a power cut only when its folder is on the disk too; Windows does this by itself."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,26 +1,28 @@
 """The training loop, to be read from top to bottom.
 
-    fit -> [ train_step -> (judge) -> (save) ] until the last step or until validation stops improving
+    fit -> [ train_step -> (judge) -> tell -> (save) ] until the last step, or until validation stops improving,
+                                                        or until somebody asks to stop
 
 A step takes one group of examples, splits it into `accumulate` parts to save memory, and moves the weights
 once; the loss of every part is divided by the count of known values in the whole group, so splitting changes
 nothing but the draws of dropout. Everything that decides the future of a run (weights, averages, optimiser,
-step, place in the stream, random streams, best score, patience) is in a checkpoint: a run that was killed goes
+step, place in the stream, random streams, all looks at validation) is in a checkpoint: a run that was killed goes
 on bit for bit on one CPU thread (with more, sums may be added in another order and differ in the last digits).
+Ctrl-C and SIGTERM save before they end a run.
 
 It knows tasks only as something that collates examples and gives a loss. A run may mix several tasks; then
-each step belongs to one of them, in fixed shares.
+each step belongs to one of them, in fixed shares. What happened at a step is one record (see `events`), to which
+the narrator adds a sentence where there is something to say.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from pydantic import Field
@@ -32,7 +34,13 @@ from anfinsen.data.example import Example
 from anfinsen.errors import AnfinsenError, UsageError
 from anfinsen.runtime import Precision, precision, random_streams, restore_random_streams, seed_everything
 from anfinsen.training import checkpoint
+from anfinsen.training.events import Events, Record
+from anfinsen.training.gradients import Gradients
+from anfinsen.training.heat import heat_of, plateau
+from anfinsen.training.interruption import Interruption
+from anfinsen.training.narrator import Narrator
 from anfinsen.training.optim import OptimizerName, make_optimizers, schedule
+from anfinsen.training.witness import Witness
 
 
 class TrainConfig(Config):
@@ -68,6 +76,10 @@ class TrainConfig(Config):
     """Steps between two checkpoints."""
     patience: int = Field(0, ge=0)
     """Stop after so many looks without improvement; 0 never stops early."""
+    plateau: float = Field(0.0, ge=0, lt=100)
+    """Stop where the last looks gained less than so many percent of the whole gain; 0 never does."""
+    plateau_looks: int = Field(3, ge=1)
+    """How many looks at the validation split a plateau is long."""
 
 
 class Learnable(Protocol):
@@ -93,8 +105,8 @@ class Course:
 
 Judge = Callable[[nn.Module], float]
 """The validation loss of a network; lower is better."""
-Watch = Callable[[dict[str, Any]], None]
-"""Told the record of every step: progress bars, narrators and logs."""
+Watch = Callable[[Record], None]
+"""Told the record of every step: progress bars, gauges and logs."""
 
 
 class Trainer:
@@ -123,55 +135,88 @@ class Trainer:
         self.watch = watch
         self.optimizers = make_optimizers(network, config.optimizer, config.learning_rate, config.weight_decay)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.gradients = Gradients(network)
+        self.standing = _standing(network, len(courses))
+        self.events = Events(folder)
+        self.narrator = Narrator()
         self.step = 0
-        self.best = math.inf
-        self.looks_without_gain = 0
+        self.best, self.best_step = math.inf, 0
+        self.looks: list[float] = []
         self.average = _copies(self._moving()) if config.average else {}
         self.best_weights: dict[str, Tensor] = {}
 
     def fit(self) -> nn.Module:
         """Train to the end and return the network with the best (or last) weights."""
-        if not self.resume() and self.judge is not None:
-            # a network that was good before must not come out worse
-            self.look()
-        self.network.train()
-        while self.step < self.config.steps and not self._is_out_of_patience():
-            record = self.train_step()
-            is_last = self.step == self.config.steps
-            if self.judge is not None and (self.step % self.config.judge_every == 0 or is_last):
-                record["valid"] = self.look()
-            if self.step % self.config.save_every == 0 or is_last or self._is_out_of_patience():
+        with Interruption() as asked:
+            if not self.resume() and self.judge is not None:
+                # a network that was good before must not come out worse
+                self.look()
+            self.network.train()
+            while not self.reason_to_stop() and not asked.number:
+                record = self.train_step()
+                is_last = self.step == self.config.steps
+                if self.judge is not None and (self.step % self.config.judge_every == 0 or is_last):
+                    record |= self.look()
+                if reason := self.reason_to_stop():
+                    record |= {"stopped": reason, **self._plateau()}
+                self._tell(record)
+                if self.step % self.config.save_every == 0 or reason:
+                    self.save()
+            if asked.number:
                 self.save()
-            self._tell(record)
+                raise asked.stop(self.step, self.folder)
         self.network.load_state_dict({**self.network.state_dict(), **self.average, **self.best_weights})
         return self.network.eval()
 
-    def train_step(self) -> dict[str, Any]:
+    def train_step(self) -> Record:
         """One group of examples, one move of the weights."""
         began = time.perf_counter()
         course = self._next_course()
-        task = course.task
         examples = course.stream.next()
+        loss, known, witness = self._read_and_pull(course.task, examples)
+        norm, layers = self.gradients.clip(self.config.clip, divide_by=known)
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            raise AnfinsenError(
+                f"At step {self.step + 1} the loss is no longer a number: the training has run away.",
+                remedy="Lower train.learning_rate or raise train.warmup, and use a new --out.",
+            )
+        share = schedule(self.step, steps=self.config.steps, warmup=self.config.warmup, decay=self.config.decay)
+        self._move(share)
+        return {
+            "step": self.step,
+            "steps": self.config.steps,
+            "task": course.task.name,
+            "loss": loss,
+            **witness.facts(),
+            "learning_rate": self.config.learning_rate * share,
+            "rate_share": share,
+            "gradient_norm": norm,
+            "gradients": layers,
+            **({"clipped": self.config.clip} if norm > self.config.clip else {}),
+            **self.standing,
+            "proteins": len(examples),
+            "tokens": sum(len(example.protein) + 2 for example in examples),
+            "seconds": time.perf_counter() - began,
+            "epoch": course.stream.epoch,
+            **({"start": self.looks[0]} if self.step == 1 and self.looks else {}),
+        }
+
+    def _read_and_pull(self, task: Learnable, examples: Sequence[Example]) -> tuple[float, int, Witness]:
+        """Forward and backward pass of each part: the mean loss, the count of known values, what was seen."""
         parts = [task.collate(part).to(self.device) for part in split(examples, self.config.accumulate)]
-        counts = [0] * len(parts)
-        total = 0.0
+        counts, total, witness = [0] * len(parts), 0.0, Witness()
         for index, batch in enumerate(parts):
             with precision(self.config.precision, self.device):
                 outputs = self.network(batch, task.name)
             loss, counts[index] = task.loss(outputs, batch)
             loss.backward()
             total += float(loss.detach())
+            witness.see(getattr(task, "target", None), outputs, batch.target)
         known = max(1, sum(counts))
-        weights = [weight for weight in self.network.parameters() if weight.grad is not None]
-        for weight in weights:
-            weight.grad = None if weight.grad is None else weight.grad / known
-        norm = float(nn.utils.clip_grad_norm_(weights, self.config.clip))
-        if not math.isfinite(total) or not math.isfinite(norm):
-            raise AnfinsenError(
-                f"At step {self.step + 1} the loss is no longer a number: the training has run away.",
-                remedy="Lower train.learning_rate or raise train.warmup, and use a new --out.",
-            )
-        share = schedule(self.step, steps=self.config.steps, warmup=self.config.warmup, decay=self.config.decay)
+        return total / known, known, witness
+
+    def _move(self, share: float) -> None:
+        """One step of the optimisers at a share of the full learning rate, and of the moving average."""
         for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * share
@@ -181,20 +226,9 @@ class Trainer:
         now = self._moving() if self.average else {}
         for name, current in now.items():
             self.average[name].lerp_(current, 1 - self.config.average)
-        seconds = time.perf_counter() - began
-        return {
-            "step": self.step,
-            "task": task.name,
-            "loss": total / known,
-            "learning_rate": self.config.learning_rate * share,
-            "gradient_norm": norm,
-            "tokens": sum(len(example.protein) + 2 for example in examples),
-            "seconds": seconds,
-            "epoch": course.stream.epoch,
-        }
 
-    def look(self) -> float:
-        """Judge the averaged weights on validation, remember them if they are the best so far."""
+    def look(self) -> Record:
+        """Judge the averaged weights on validation, remember them if they are the best so far: `valid` and `best`."""
         assert self.judge is not None
         own = _copies(self._moving())
         if self.average:
@@ -202,15 +236,14 @@ class Trainer:
         streams = random_streams(self.device)
         self.network.eval()
         loss = self.judge(self.network)
+        self.looks.append(loss)
         if loss < self.best:
-            self.best, self.looks_without_gain = loss, 0
+            self.best, self.best_step = loss, self.step
             self.best_weights = _copies(self._moving())
-        else:
-            self.looks_without_gain += 1
         self.network.load_state_dict(own, strict=False)
         self.network.train()
         restore_random_streams(streams, self.device)
-        return loss
+        return {"valid": loss, "best": self.best, "best_step": self.best_step}
 
     def save(self) -> None:
         """Write everything that decides the future of this run."""
@@ -228,7 +261,8 @@ class Trainer:
             "origin": self.origin,
             "courses": [{"taken": course.taken, **course.stream.state()} for course in self.courses],
             "best": None if math.isinf(self.best) else self.best,
-            "looks_without_gain": self.looks_without_gain,
+            "best_step": self.best_step,
+            "looks": self.looks,
             "optimizers": groups,
             "config": self.config.model_dump(),
         }
@@ -254,20 +288,28 @@ class Trainer:
             checkpoint.restore_optimizer(optimizer, f"optimizer{index}", tensors, state["optimizers"][index])
         self.step = state["step"]
         self.best = math.inf if state["best"] is None else state["best"]
-        self.looks_without_gain = state["looks_without_gain"]
+        self.best_step, self.looks = state["best_step"], state["looks"]
         for course, place in zip(self.courses, state["courses"], strict=True):
             course.taken = place["taken"]
             course.stream.restore(place)
         restore_random_streams(_named(tensors, "random."), self.device)
-        self._forget_events_after(self.step)
+        # the narrator's memory is what it was told, so it goes on as if nothing had happened
+        for record in self.events.keep_until(self.step):
+            self.narrator.tell(record)
         return True
 
-    def _forget_events_after(self, step: int) -> None:
-        """Drop the records of steps that are done again, and a line that a kill has torn."""
-        path = self.folder / "events.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        whole = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in whole), encoding="utf-8")
+    def reason_to_stop(self) -> str:
+        """Why the run is over: 'steps', 'patience' or 'plateau'; empty while it is not."""
+        if self.step >= self.config.steps:
+            return "steps"
+        since_best = len(self.looks) - 1 - self.looks.index(self.best) if self.best in self.looks else len(self.looks)
+        if self.config.patience and since_best >= self.config.patience:
+            return "patience"
+        return "plateau" if self._plateau() else ""
+
+    def _plateau(self) -> Record:
+        found = plateau(self.looks, looks=self.config.plateau_looks, percent=self.config.plateau)
+        return {"plateau": found._asdict()} if found else {}
 
     def _next_course(self) -> Course:
         """The course that is furthest behind its share of the steps."""
@@ -281,13 +323,10 @@ class Trainer:
         """The weights that this run may change, by name."""
         return {name: weight.detach() for name, weight in self.network.named_parameters() if weight.requires_grad}
 
-    def _is_out_of_patience(self) -> bool:
-        return bool(self.config.patience) and self.looks_without_gain >= self.config.patience
-
-    def _tell(self, record: dict[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+    def _tell(self, record: Record) -> None:
+        if "note" not in record and (sentences := self.narrator.tell(record)):
+            record["sentences"] = sentences
+        self.events.add(record)
         for watch in self.watch:
             watch(record)
 
@@ -296,6 +335,13 @@ def split(examples: Sequence[Example], parts: int) -> list[Sequence[Example]]:
     """At most `parts` groups of about equal count, in order, none of them empty."""
     size = math.ceil(len(examples) / parts)
     return [examples[start : start + size] for start in range(0, len(examples), size)]
+
+
+def _standing(network: nn.Module, courses: int) -> Record:
+    """How much of the network may move: the heat, and the weights that it concerns."""
+    sizes = {name: weight.numel() for name, weight in network.named_parameters() if weight.requires_grad}
+    whole = sum(weight.numel() for weight in network.parameters())
+    return {"heat": heat_of(sizes, courses), "moving": sum(sizes.values()), "weights": whole}
 
 
 def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

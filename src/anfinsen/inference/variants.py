@@ -1,0 +1,107 @@
+"""What a language model thinks of mutations, without having seen one: masked marginals.
+
+    one copy of the protein for each residue, that residue hidden -> logits -> log p(mutant) - log p(wild type)
+
+A residue that the model expects strongly is one that evolution kept; putting another there is likely to harm. The
+score of several mutations is the sum of theirs (Meier et al. 2021, NeurIPS, bioRxiv 2021.07.09.450648). Wild-type
+marginals hide nothing and need one pass in all: a little worse, and as many times cheaper as there are residues.
+Of a protein longer than one window of the network, each residue is read in the window in whose middle it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anfinsen.data.alphabet import MASKED_LETTER, RESIDUES, TOKENS
+from anfinsen.data.batch import pack
+from anfinsen.data.variants import Variant
+from anfinsen.errors import BundleError
+from anfinsen.models.network import Network
+
+Method = Literal["masked", "wild-type"]
+"""Hide each scored residue in a copy of its own, or read the protein once as it is."""
+BUDGET = 16_384
+"""Tokens of masked copies in one packed row."""
+_HEAD = "masked"
+_COLUMNS = [TOKENS.index(residue) for residue in RESIDUES]
+
+Scores = NDArray[numpy.float32]
+"""(P, 20): log p(mutant) - log p(wild type) for the twenty residues in the order of `RESIDUES`, 0 at the wild type."""
+
+
+def marginals(
+    network: Network, sequence: str, positions: Sequence[int] | None = None, *, method: Method = "masked"
+) -> Scores:
+    """The scores of all mutations at some 1-based positions of a sequence (all L of them if none is given): (P, 20).
+
+    A row is NaN where the wild type is none of the twenty standard residues. Each position is masked once.
+    """
+    if _HEAD not in network.heads:
+        raise BundleError(
+            "This model cannot say which residue it expects: it has no head for masked residues.",
+            remedy="Give a bundle that was trained on the task 'masked'.",
+        )
+    places = [position - 1 for position in positions] if positions is not None else list(range(len(sequence)))
+    rows = _masked_logits(network, sequence, places) if method == "masked" else _plain_logits(network, sequence, places)
+    logits = rows[:, _COLUMNS].cpu().numpy()
+    there = numpy.array([RESIDUES.find(sequence[place]) for place in places], dtype=numpy.int64)
+    scores: Scores = logits - numpy.take_along_axis(logits, there.clip(0)[:, None], axis=1)
+    scores[there < 0] = numpy.nan
+    return scores
+
+
+def score_variants(scores: Scores, variants: Sequence[Variant]) -> NDArray[numpy.float64]:
+    """The summed scores (V,) of variants, from the scores (L, 20) of all positions."""
+    return numpy.array(
+        [sum(float(scores[one.position - 1, RESIDUES.index(one.mutant)]) for one in variant) for variant in variants]
+    )
+
+
+def window_around(place: int, length: int, longest: int) -> tuple[int, int]:
+    """Start and end of the window of at most `longest` residues in whose middle `place` stands, where it can.
+
+    >>> window_around(2, 100, 10), window_around(50, 100, 10), window_around(99, 100, 10)
+    ((0, 10), (45, 55), (90, 100))
+    """
+    start = max(0, min(place - longest // 2, length - longest))
+    return start, min(length, start + longest)
+
+
+@torch.inference_mode()
+def _masked_logits(network: Network, sequence: str, places: Sequence[int]) -> Tensor:
+    """The head's logits (P, vocabulary) at each place, hidden in a copy of its own."""
+    longest = int(getattr(network.body, "longest", len(sequence)))
+    copies, hidden = [], []
+    for place in places:
+        start, end = window_around(place, len(sequence), longest)
+        copies.append(sequence[start:place] + MASKED_LETTER + sequence[place + 1 : end])
+        hidden.append(place - start)
+    step = max(1, BUDGET // (min(longest, len(sequence)) + 2))
+    chunks = []
+    for begin in range(0, len(copies), step):
+        states, lengths = _states(network, copies[begin : begin + step])
+        starts = numpy.cumsum([0, *lengths[:-1]])
+        chunks.append(_expected(network, states[torch.from_numpy(starts + hidden[begin : begin + step])]))
+    return torch.cat(chunks)
+
+
+@torch.inference_mode()
+def _plain_logits(network: Network, sequence: str, places: Sequence[int]) -> Tensor:
+    states, _ = _states(network, [sequence])
+    return _expected(network, states[list(places)])
+
+
+def _states(network: Network, sequences: Sequence[str]) -> tuple[Tensor, list[int]]:
+    tokens, lengths = pack(sequences)
+    return network.states(tokens.to(next(network.parameters()).device), lengths)
+
+
+def _expected(network: Network, states: Tensor) -> Tensor:
+    """Logits (P, vocabulary) of the head for masked residues on the states (P, C) of single residues."""
+    return network.ask(_HEAD, states, [len(states)], states.new_zeros(1, 0)).float()

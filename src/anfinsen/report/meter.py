@@ -1,0 +1,48 @@
+"""The meter of a distillation and the findings of an audit, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from anfinsen.tasks.metrics import Estimate
+from anfinsen.training.audit import Finding
+from anfinsen.training.meter import Comparison, Reading
+
+_MARKS = {True: "[green]holds[/]", False: "[bold red]differs[/]", None: "[dim]not said[/]"}
+
+
+def show_comparisons(comparisons: Sequence[Comparison], split: str, console: Console) -> None:
+    """Teacher and student side by side, then a sentence for each task."""
+    grid = Grid("task", "who", "operations", "seconds", "memory", f"score on {split} (95 % interval)", "proteins")
+    for each in comparisons:
+        for who, reading in (("teacher", each.teacher), ("student", each.student)):
+            grid.add_row(each.task, who, *_cells(reading, each.metric), f"{each.loss.n:,}")
+    console.print(grid)
+    for each in comparisons:
+        console.print(escape(each.sentence()))
+
+
+def show_findings(findings: Sequence[Finding], console: Console) -> None:
+    """One line a finding: what was looked at, whether it holds, and the sentence."""
+    grid = Grid("about", "", "finding")
+    for finding in findings:
+        grid.add_row(finding.about, _MARKS[finding.holds], escape(finding.sentence))
+    console.print(grid)
+
+
+def _cells(reading: Reading, metric: str) -> tuple[str, ...]:
+    return (
+        f"{reading.compute / 1e9:,.1f} billion",
+        f"{reading.seconds:.2f}",
+        f"{reading.peak_bytes / 2**20:,.0f} MiB",
+        f"{metric} {_figure(reading.score)}",
+    )
+
+
+def _figure(score: Estimate) -> str:
+    interval = "" if score.low is None or score.high is None else f" ({score.low:.3f} to {score.high:.3f})"
+    return f"{score.value:.3f}{interval}"

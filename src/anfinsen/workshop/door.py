@@ -1,0 +1,141 @@
+"""`anfinsen.train`: two Python lists in, a judged model out, with the manners of scikit-learn.
+
+model = anfinsen.train(sequences, labels)
+model.predict(["MKT..."])        an array: classes, or numbers
+model.predict_proba(["MKT..."])  chances of the classes, in the order of model.classes_
+print(model)                     the card: score, interval, rivals, verdict
+model.save("my-model")           a bundle, for `anfinsen predict --bundle my-model`
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from anfinsen.data.example import Example
+from anfinsen.data.offered import from_lists
+from anfinsen.errors import UsageError
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import Score
+from anfinsen.inference.prediction import Prediction
+from anfinsen.inference.predictor import Predictor
+from anfinsen.structure.protein import Protein
+from anfinsen.tasks.labels import CALLED
+from anfinsen.training.recipe import Recipe
+from anfinsen.workshop.fitting import Fitted, fit
+from anfinsen.workshop.plan import make_plan
+from anfinsen.workshop.words import card_lines, plan_lines, sentences
+
+Question = str | Protein | Example
+
+
+class Model:
+    """A trained and judged model of one's own; `scores` are the rows of its card, ours first."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        self._fitted = fitted
+        self._task = fitted.plan.name
+        self._predictor = Predictor(fitted.bundle, (self._task,))
+
+    @property
+    def bundle(self) -> Bundle:
+        """What is saved: network, calibration, scores, provenance."""
+        return self._fitted.bundle
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Our scores and the rivals', each with its interval, count and split."""
+        return self._fitted.scores
+
+    @property
+    def classes_(self) -> tuple[str, ...]:
+        """The classes or letters, in the order of the outputs; none for numbers."""
+        return self._fitted.plan.custom.labels
+
+    @property
+    def plan(self) -> str:
+        """What was found in the data before the training."""
+        return sentences(list(plan_lines(self._fitted.plan)))
+
+    def predict(self, sequences: Sequence[Question]) -> NDArray[Any]:
+        """A class, a number, a tuple of labels or a string of letters for each protein: (N,)."""
+        answers = [prediction.answers[self._task] for prediction in self.answers(sequences)]
+        kind = self._fitted.plan.custom.kind
+        if kind == "number":
+            return numpy.array([answer["value"] for answer in answers], dtype=numpy.float64)
+        if kind in ("label", "tokens"):
+            return numpy.array([answer["label" if kind == "label" else "tokens"] for answer in answers])
+        found = numpy.empty(len(answers), dtype=object)
+        for place, answer in enumerate(answers):
+            if kind == "labels":
+                found[place] = tuple(one["label"] for one in answer["labels"] if one["probability"] >= CALLED)
+            else:
+                found[place] = numpy.array(answer["values"])
+        return found
+
+    def predict_proba(self, sequences: Sequence[Question]) -> NDArray[numpy.float64]:
+        """The chance of each class for each protein, in the order of `classes_`: (N, K)."""
+        if self._fitted.plan.custom.kind != "label":
+            raise UsageError("Only a model of classes has chances of classes.", remedy="Use answers() or predict().")
+        answers = [prediction.answers[self._task]["probabilities"] for prediction in self.answers(sequences)]
+        return numpy.array([[shares[name] for name in self.classes_] for shares in answers])
+
+    def answers(self, sequences: Sequence[Question]) -> list[Prediction]:
+        """Whole predictions: sets or intervals, confidence, and how near each protein is to the training."""
+        return list(self._predictor.predict(sequences))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the bundle."""
+        self.bundle.save(Path(folder))
+        return Path(folder)
+
+    def __str__(self) -> str:
+        return sentences(list(card_lines(self._fitted)))
+
+
+def train(
+    sequences: Sequence[str],
+    labels: Sequence[object],
+    *,
+    out: str | Path | None = None,
+    ids: Sequence[str] | None = None,
+    split: Sequence[str] | None = None,
+    conditions: Mapping[str, Sequence[float | None]] | None = None,
+    kind: str = "",
+    start: str | Path | None = None,
+    **settings: Any,
+) -> Model:
+    """Train on `sequences` and their `labels` (numbers, classes, lists of labels, or a letter a residue), and judge.
+
+    `conditions` are numbers that the answer depends on, by name; `split` says train, valid or test for each sequence,
+    without it families of relatives stay together. `settings` are a recipe's keys, dots written as '__':
+    mode="lora", train__steps=500, table__rare="drop". A run with `out` can be stopped and goes on.
+    """
+    more: dict[str, Sequence[object]] = {name: list(column) for name, column in (conditions or {}).items()}
+    if ids is not None:
+        more["id"] = ids
+    if split is not None:
+        more["split"] = split
+    own = {"column": "sequence", "label": ("label",), "kind": kind, "conditions": tuple(conditions or ())}
+    values: dict[str, Any] = {"table": {**own, **({"split": "split"} if split is not None else {})}}
+    for key, value in settings.items():
+        *tables, name = key.split("__")
+        place = values
+        for table in tables:
+            place = place.setdefault(table, {})
+        place[name] = value
+    recipe = Recipe.build(values, source="the call")
+    plan = make_plan(from_lists(list(sequences), list(labels), more), recipe, start=start)
+    if out is not None:
+        return Model(fit(plan, Path(out)))
+    folder = Path(tempfile.mkdtemp(prefix="anfinsen-"))
+    try:
+        return Model(fit(plan, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,191 @@
+"""A plan and its result in sentences, for somebody who has never trained a network: what, how sure, and beside what.
+
+Every figure has its count, its interval, its split and its rivals. A network that loses to a simple rule is reported
+so. It computes nothing that is not in the plan or in the scores.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from anfinsen.data.raw import printable
+from anfinsen.hub.record import Score
+from anfinsen.report.draw import score_figure
+from anfinsen.report.standing import find_standing, metric_title
+from anfinsen.tasks.metrics import METRICS
+from anfinsen.workshop.fitting import Fitted
+from anfinsen.workshop.plan import Plan
+
+FEW = 30
+"""Judged proteins below which a score is a first impression."""
+_SHOWN = 5
+
+
+def plan_lines(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What will be done, before it is done: (level, sentence), the level being info, warning or error."""
+    found = plan.found
+    refused = f", {len(found.refused):,} refused" if found.refused else ""
+    yield "info", f"{found.file}: {len(found):,} rows to learn from{refused}."
+    for role in found.roles:
+        yield "info", f"  {role}"
+    for sentence in found.told:
+        yield "info", sentence
+    for refusal in found.refused[:_SHOWN]:
+        yield "refused", str(refusal)
+    if len(found.refused) > _SHOWN:
+        yield "info", f"and {len(found.refused) - _SHOWN:,} more refused; see refused.csv."
+    yield "info", _contents(plan)
+    for sentence in found.warned:
+        yield "warning", sentence
+    if plan.recipe.table.shuffle:
+        yield "warning", "The answers were dealt at random among the proteins: the score must be at chance."
+    yield "info", f"How it is judged: {plan.deal.sentence}"
+    for finding in plan.deal.findings:
+        yield finding.level, str(finding)
+    if plan.seen:
+        yield (
+            "warning",
+            f"{plan.seen:,} of {len(found):,} proteins were already seen by the body '{plan.start.name}' with answers "
+            f"to its own tasks ({', '.join(plan.start.reaches)}). If your question is like one of these, the score "
+            "below flatters: judge by proteins that you measured yourself.",
+        )
+    yield "info", _rivals(plan)
+    yield "info", _cost(plan)
+
+
+def _contents(plan: Plan) -> str:
+    found, values = plan.found, [example.value for example in plan.found.examples]
+    if found.kind == "number":
+        numbers = sorted(float(value) for value in values)  # type: ignore[arg-type]
+        middle = numbers[len(numbers) // 2]
+        return (
+            f"{found.label} lies between {numbers[0]:g} and {numbers[-1]:g} {found.unit}".rstrip()
+            + f" (half below {middle:g})."
+        )
+    if found.kind in ("label", "labels"):
+        counts = Counter(str(name) for value in values for name in (value if isinstance(value, tuple) else (value,)))
+        known = sorted((one for one in counts.items() if one[0][:1] != "?"), key=lambda one: (-one[1], one[0]))
+        shown = ", ".join(f"{printable(name)} {count:,}" for name, count in known[:8])
+        more = f" and {len(known) - 8:,} more" if len(known) > 8 else ""
+        text = f"{len(known):,} {'classes' if found.kind == 'label' else 'labels'}: {shown}{more}."
+        weights = plan.task().target.weights  # type: ignore[attr-defined]  # both kinds have them
+        if weights and found.kind == "label":
+            text += f" They are weighted, so that {printable(known[-1][0])} counts as much as {printable(known[0][0])}."
+        elif weights:
+            text += " A yes is weighted more than a no where it is rare."
+        return text
+    what = f"letters {', '.join(plan.custom.labels)}" if found.kind == "tokens" else "numbers"
+    residues = sum(len(example.protein) for example in found.examples)
+    return f"{what[:1].upper()}{what[1:]} for {residues:,} residues."
+
+
+def _rivals(plan: Plan) -> str:
+    metric = plan.task().metrics[0]
+    rows = [row for row in plan.scores if row.metric == metric]
+    if not rows:
+        return "No simple rule could be scored beside it, so the score alone will say little."
+    up = METRICS[metric].higher_is_better
+    rows.sort(key=lambda row: row.value, reverse=up)
+    shown = "; ".join(f"{row.model} {figure(row)}" for row in rows)
+    better = "higher" if up else "lower"
+    return (
+        f"What simple rules reach, and a network must beat (n = {rows[0].n:,} proteins, {plan.deal.name}; "
+        f"{metric_title(metric)}, {better} is better): {shown}."
+    )
+
+
+def _cost(plan: Plan) -> str:
+    train, rounds = plan.recipe.train, len(plan.deal.rounds)
+    moves = {
+        "frozen": "The body rests; a small head on top learns, beginning as a straight line through the body's states",
+        "lora": "The head and small corrections of the body (adapters) learn",
+        "full": "The head and the whole body learn",
+    }[plan.recipe.mode]
+    times = f"{rounds} trainings to be judged and one on all rows" if rounds > 1 else "one training"
+    memory = f" and {plan.pace.bytes / 1e9:.1f} GB of memory" if plan.pace.bytes else ""
+    return (
+        f"{moves}: {times}, of up to {train.steps:,} steps of about {train.tokens:,} residues; it stops by itself when "
+        f"proteins that it does not learn from gain nothing. About {duration(plan.pace.seconds)}{memory} on this "
+        f"machine (two batches were tried: {plan.pace.speed:,} residues a second)."
+    )
+
+
+def card_lines(fitted: Fitted) -> Iterator[tuple[str, str]]:
+    """The headline card: the score beside all rivals, what the calibration is worth, and a verdict."""
+    plan, scores = fitted.plan, fitted.scores
+    standing = find_standing(scores, plan.task())
+    if standing is None:
+        yield "warning", "No score exists for these answers: too few proteins were judged, or all of one kind."
+        return
+    yield "info", f"{standing.headline}; {standing.circumstance}."
+    for rival in standing.baselines:
+        yield "info", f"  beside it: {rival.model} {figure(rival)}"
+    verdict = _verdict(fitted)
+    level = "good" if not standing.is_weak else "warning" if verdict.startswith("It does not beat") else "info"
+    yield level, verdict
+    if standing.score.n is not None and standing.score.n < FEW:
+        hint = "" if plan.deal.is_folded else " With --set table.folds=5 each row is judged once."
+        yield "warning", f"Over {standing.score.n} proteins a score is a first impression: look at the interval.{hint}"
+    yield from (("info", sentence) for sentence in _calibration(fitted))
+    if fitted.bands:
+        shown = "; ".join(
+            f"{row.split.rpartition(' identity ')[2]}: {figure(row)}, n = {row.n:,}" for row in fitted.bands
+        )
+        yield "info", f"{metric_title(standing.score.metric)} by identity to the nearest protein learned from: {shown}."
+    if plan.recipe.table.shuffle:
+        yield (
+            "warning",
+            "The answers were shuffled: a score clearly above the majority's would mean a leak.",
+        )
+
+
+def _verdict(fitted: Fitted) -> str:
+    standing = find_standing(fitted.scores, fitted.plan.task())
+    assert standing is not None  # asked only where there is one
+    if standing.baselines and standing.verdict.startswith("It does not beat"):
+        best = standing.baselines[0].model
+        return (
+            f"{standing.verdict} The bundle answers with the network all the same, because '{best}' cannot be put into "
+            "it; on this table you lose nothing by the simple rule."
+        )
+    return standing.verdict
+
+
+def _calibration(fitted: Fitted) -> Iterator[str]:
+    mine = {row.metric: row for row in fitted.scores if row.model == fitted.bundle.label}
+    if row := mine.get("coverage"):
+        what = "set of classes" if fitted.plan.found.kind == "label" else "interval"
+        yield (
+            f"Its {what} should hold the truth nine times in ten; it did so in {row.value:.0%} of {row.n:,} proteins "
+            f"({figure(row)}), which the calibration had not seen."
+        )
+        count = int(fitted.bundle.records[fitted.plan.name].calibration.get("n", 0))
+        if count < FEW:
+            yield f"It was calibrated on {count:,} proteins only: the promise is rough."
+    if row := mine.get("ece"):
+        yield f"Its confidence is off by {figure(row)} on average (ECE; 0 is perfect)."
+
+
+def figure(row: Score) -> str:
+    """A value with its 95 % interval."""
+    if row.low is None or row.high is None:
+        return score_figure(row.value)
+    return f"{score_figure(row.value)} ({score_figure(row.low)} to {score_figure(row.high)})"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(4.2), duration(75), duration(400)
+    ('5 seconds', '80 seconds', '7 minutes')
+    """
+    if seconds < 100:
+        step = 5 if seconds < 50 else 10
+        return f"{max(5, step * round(seconds / step))} seconds"
+    return f"{round(seconds / 60):,} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def sentences(lines: Sequence[tuple[str, str]]) -> str:
+    """The lines as one text, for Python."""
+    return "\n".join(sentence for _, sentence in lines)
