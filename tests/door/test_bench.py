@@ -306,9 +306,9 @@ def test_rows_about_the_body_stand_with_the_language_model_and_nothing_else_is_l
     assert bundle.records["shade"].scores == (kept,)
     lines = summary(bundle.label, bundle.records).splitlines()[2:]
     assert lines == [
+        "| shade | test | 9 | accuracy ↑ | **0.800 (0.700 to 0.900)** | none | none |",
         "| shade | test | 40 | accuracy ↑ | **0.700 (0.600 to 0.800)**, linear probe "
         "| 0.500 (0.400 to 0.600), one-hot | 0.900, The Elders |",
-        "| shade | test | 9 | accuracy ↑ | **0.800 (0.700 to 0.900)** | none | none |",
     ]
     write_card(tmp_path / "card.md", bundle.name, bundle.records, {})
     assert "| shade, test | accuracy | one-hot | 0.500 | 0.400 to 0.600 | 40 |" in (tmp_path / "card.md").read_text()

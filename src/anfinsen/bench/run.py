@@ -144,7 +144,7 @@ def _fitted(baseline: Baseline, train: Sequence[Example]) -> AnswerAll:
 
 def _calibration(exam: Exam, answers: Sequence[Answer]) -> tuple[str, ...]:
     """Coverage, for answers that name a set or an interval."""
-    has_range = any("set" in answer or "low" in answer for answer in answers)
+    has_range = any("set" in answer or "sets" in answer or "low" in answer for answer in answers)
     return (COVERAGE_METRIC,) if has_range and COVERAGE_METRIC not in exam.metrics else ()
 
 

@@ -117,18 +117,22 @@ class FastBody(nn.Module):
         return states[residue_places(lengths)], [length - 2 for length in lengths]
 
 
-def quicken(network: Network, precision: InferencePrecision = "fp32") -> Network:
-    """The network with its body in the form for inference, heads and weights shared; another kind of body stays.
-
-    For CPUs: on an accelerator it is the network as given.
-    """
-    body = network.body
+def quick(body: nn.Module, precision: InferencePrecision = "fp32") -> nn.Module:
+    """A body in the form for inference on a CPU; another kind of body, and one on an accelerator, stays as it is."""
     on_cpu = all(weight.device.type == "cpu" for weight in body.parameters())
     if not (on_cpu and type(body) is NativeBody and _is_plain(body.encoder)):
+        return body
+    return FastBody(body, precision)
+
+
+def quicken(network: Network, precision: InferencePrecision = "fp32") -> Network:
+    """The network with its body in the form for inference where there is one; heads and weights are shared."""
+    body = quick(network.body, precision)
+    if body is network.body:
         return network
-    quick = Network(FastBody(body, precision), {})
-    quick.heads, quick.shapes = network.heads, network.shapes
-    return quick.train(network.training)
+    fast = Network(body, {})
+    fast.heads, fast.shapes = network.heads, network.shapes
+    return fast.train(network.training)
 
 
 def tiles(lengths: Sequence[int], size: int) -> Iterator[list[int]]:

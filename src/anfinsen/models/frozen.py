@@ -12,6 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from anfinsen.models.fast import quick
 from anfinsen.models.network import Body
 from anfinsen.models.windows import read_in_windows
 
@@ -21,7 +22,7 @@ class FrozenBody(nn.Module):
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
-        self.body = body.eval().requires_grad_(False)
+        self.body = quick(body.eval().requires_grad_(False))
         self.dim = cast(Body, body).dim
         self.longest = 2**31
         self._inner_longest = cast(Body, body).longest

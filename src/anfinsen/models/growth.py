@@ -30,8 +30,9 @@ def grown(encoder: Encoder, config: EncoderConfig) -> Encoder:
 
     Heads keep their width: more of them, not wider ones. Raises ConfigError where a new size is smaller.
 
-    >>> small = Encoder(EncoderConfig(layers=1, dim=16, heads=2, inner_dim=32))
-    >>> large = grown(small, EncoderConfig(layers=2, dim=32, heads=4, inner_dim=64))
+    >>> shape = EncoderConfig(layers=1, dim=16, heads=2, inner_dim=32, norm_eps=1e-12)
+    >>> small = Encoder(shape)
+    >>> large = grown(small, shape.replaced(layers=2, dim=32, heads=4, inner_dim=64))
     >>> tokens = torch.tensor([0, 5, 6, 2])
     >>> torch.allclose(large(tokens, [4])[:, :16], small(tokens, [4]), atol=1e-4)
     True
