@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -227,3 +228,16 @@ def test_turning_is_what_it_was() -> None:
     gradients = [torch.autograd.grad(out, vectors, weights, retain_graph=True)[0] for out in (ours, textbook)]
     assert torch.allclose(*gradients, atol=1e-6)
     assert math.isclose(float(ours.detach().norm()), float(vectors.detach().norm()), rel_tol=1e-5)
+
+
+def test_a_copy_is_made_from_a_copy_of_the_body() -> None:
+    torch.manual_seed(1)
+    encoder = Encoder(EncoderConfig(layers=1, dim=64, heads=2, inner_dim=256))
+    fast = FastBody(NativeBody(encoder, 64, 1026))
+    twin = deepcopy(fast)
+    tokens, lengths = torch.tensor([0, 5, 6, 7, 2]), [5]
+    with torch.no_grad():
+        before = fast.residues(tokens, lengths)[0]
+        encoder.embed.weight.zero_()
+        assert torch.equal(twin.residues(tokens, lengths)[0], before)
+    assert twin.body is not fast.body

@@ -17,7 +17,8 @@ It computes no gradients. Its weights are copies: whoever trains the encoder on 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from copy import deepcopy
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +108,12 @@ class FastBody(nn.Module):
         self.body = body
         self.dim = body.dim
         self.longest = body.longest
+        self._precision = precision
         self._fast = FastEncoder(cast(Encoder, body.encoder), precision)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FastBody:
+        """Made anew from a copy of the body: the library's prepared weights cannot be copied."""
+        return FastBody(deepcopy(self.body, memo), self._precision)
 
     def residues(self, tokens: Tensor, lengths: Sequence[int], layer: int | None = None) -> tuple[Tensor, list[int]]:
         """Residue states (R, C) and lengths; of the last layer after its norm, or after `layer` blocks."""
