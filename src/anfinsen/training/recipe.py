@@ -49,7 +49,7 @@ class Recipe(Config):
     sweep: dict[str, Any] = {}
     """What `anfinsen sweep` may try: settings with choices or ranges, see recipes/sweep.toml; a training ignores it."""
     validate_on: int = 1000
-    """At most so many validation proteins are looked at while training."""
+    """At most so many validation proteins are looked at while training; 0 for none, and the last weights are kept."""
 
     @classmethod
     def read(cls, path: str | Path | None, changes: tuple[str, ...] = ()) -> Self:

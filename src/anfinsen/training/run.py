@@ -119,7 +119,7 @@ class Lesson:
         else:
             self.stop_by = [example for example in valid if _lot(example) % 2][: recipe.validate_on]
             self.calibrate_on = [example for example in valid if not _lot(example) % 2]
-        if not self.train or not self.stop_by or not self.calibrate_on:
+        if not self.train or not self.calibrate_on or (recipe.validate_on and not self.stop_by):
             raise UsageError(
                 f"The table of '{task.name}' has too few examples to train on.",
                 remedy="Give at least a few dozen, some of them in the validation split.",
@@ -261,6 +261,8 @@ def _learn(
     for name, head in network.heads.items():
         head.requires_grad_(name in names)
 
+    has_judges = all(lesson.stop_by for lesson in lessons)
+
     def judge(judged: nn.Module) -> float:
         assert isinstance(judged, Network)
         return float(numpy.mean([validation_loss(judged, lesson.task, lesson.stop_by) for lesson in lessons]))
@@ -268,7 +270,14 @@ def _learn(
     courses = [lesson.course(recipe) for lesson in lessons]
     origin = origin_of(lessons, recipe, begun)
     trainer = Trainer(
-        network, courses, recipe.train, folder, origin=origin, judge=judge, watch=watch, device=runtime.pick_device()
+        network,
+        courses,
+        recipe.train,
+        folder,
+        origin=origin,
+        judge=judge if has_judges else None,
+        watch=watch,
+        device=runtime.pick_device(),
     )
     trainer.fit()
     return trainer

@@ -133,7 +133,9 @@ def _in_rounds(
     steps = max(1, int(numpy.median(best_steps)))
     say(f"Now once more on all {len(plan.found):,} proteins, for {steps:,} steps, as many as were best in the middle.")
     last = plan.recipe.replaced(
-        train=plan.recipe.train.replaced(steps=steps, judge_every=steps, patience=0).model_dump()
+        train=plan.recipe.train.replaced(steps=steps, judge_every=steps, patience=0).model_dump(),
+        # it learns from every row, so none is left that could judge it; only stages cannot do without
+        validate_on=plan.recipe.validate_on if plan.recipe.stages else 0,
     )
     task = plan.task()
     rows = (
