@@ -35,6 +35,8 @@ from anfinsen.training.optim import make_optimizers, schedule
 
 BASE = EncoderConfig(layers=4, dim=128, heads=2, inner_dim=512)
 JUDGED, WINDOW, SEED = 500, 256, 7
+LATE = 116_500
+"""Training rows of parts 6-9, eukaryotes and viruses, which stand last in the corpus."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,12 @@ class NormedBlock(Block):
         width = config.dim // config.heads
         self.query_gain, self.key_gain = (nn.Parameter(torch.ones(width)) for _ in range(2))
 
-    def project(self, states: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, states: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mixed = self.qkv(self.attention_norm(states))
         query, key, value = mixed.unflatten(-1, (3, self.heads, -1)).unbind(1)
         query = functional.rms_norm(query, query.shape[-1:], self.query_gain)
         key = functional.rms_norm(key, key.shape[-1:], self.key_gain)
-        return attention.rotate(query, *rotary), attention.rotate(key, *rotary), value
+        return attention.rotate(query, turns), attention.rotate(key, turns), value
 
 
 class GatedBlock(Block):
@@ -89,8 +91,8 @@ class GatedBlock(Block):
         self.widen = nn.Linear(config.dim, 2 * inner)
         self.narrow = nn.Linear(inner, config.dim)
 
-    def forward(self, states: Tensor, lengths: Sequence[int], rotary: tuple[Tensor, Tensor]) -> Tensor:
-        query, key, value = self.project(states, rotary)
+    def forward(self, states: Tensor, lengths: Sequence[int], turns: Tensor) -> Tensor:
+        query, key, value = self.project(states, turns)
         states = states + self.mix(attention.attend(query, key, value, lengths, self.scale).flatten(1))
         gate, wide = self.widen(self.feed_norm(states)).chunk(2, dim=-1)
         fed: Tensor = self.narrow(functional.silu(gate) * wide)
@@ -166,7 +168,7 @@ def main() -> None:
         print({key: value for key, value in row.items() if key != "sums"}, flush=True)
 
 
-def learn(arm: Arm, corpus: list[Example], places: numpy.ndarray, exam: list[Example], residues: float) -> dict:
+def learn(arm: Arm, corpus: Sequence[Example], places: numpy.ndarray, exam: list[Example], residues: float) -> dict:
     """Train one arm and judge it."""
     torch.manual_seed(SEED)
     body = SkippingEncoder(arm.shape) if arm.skips else Encoder(arm.shape)
@@ -236,12 +238,12 @@ class SkippingEncoder(Encoder):
         self.gains = nn.Parameter(torch.zeros(config.layers // 2))
 
     def layers(self, tokens: Tensor, lengths: Sequence[int]) -> list[Tensor]:
-        rotary = self._rotary(lengths, tokens.device)
+        turns = self._turns(lengths, tokens.device)
         states = [self._embed(tokens, lengths)]
         half = len(self.blocks) // 2
         for at, block in enumerate(self.blocks):
             early = states[len(self.blocks) - at] * self.gains[at - half] if at >= half else 0.0
-            states.append(block(states[-1] + early, lengths, rotary))
+            states.append(block(states[-1] + early, lengths, turns))
         return states
 
 
@@ -297,11 +299,11 @@ def _cropped(example: Example, generator: numpy.random.Generator) -> Example:
     return crop(example, WINDOW, generator)
 
 
-def _chosen(arm: Arm, corpus: list[Example], places: numpy.ndarray) -> list[Example]:
-    order = places[: len(places) // arm.fewer]
+def _chosen(arm: Arm, corpus: Sequence[Example], places: numpy.ndarray) -> list[Example]:
+    order = places[: max(1, len(places) // arm.fewer)]
     chosen = [corpus[int(at)] for at in order]
     if arm.balanced:
-        chosen += corpus[-116_500:]
+        chosen += [corpus[at] for at in range(max(0, len(corpus) - LATE), len(corpus))]
     return chosen
 
 
