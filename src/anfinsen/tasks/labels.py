@@ -25,9 +25,8 @@ from torch.nn import functional
 
 from anfinsen.data.example import Example
 from anfinsen.errors import UsageError
-from anfinsen.models.heads import HeadKind
 from anfinsen.tasks.metrics import METRICS, Metric, Pairs
-from anfinsen.tasks.targets import SHIFT, Answer, Calibration, Floats, Target
+from anfinsen.tasks.targets import SHIFT, Answer, Calibration, Classes, Floats
 
 LEAST = 0.01
 """Labels with a smaller probability are left out of an answer."""
@@ -38,21 +37,10 @@ _HOLD = 5.0
 
 
 @dataclass(frozen=True)
-class Labels(Target):
+class Labels(Classes):
     """Any of several labels for the whole protein; `weights` say how much more a yes counts than a no."""
 
-    classes: tuple[str, ...]
-    weights: tuple[float, ...] = ()
     kind: ClassVar[str] = "labels"
-    head: ClassVar[HeadKind] = "pooled"
-
-    @property
-    def size(self) -> int:
-        return len(self.classes)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self.classes
 
     def encode(self, example: Example) -> NDArray[Any]:
         """1 for a label that holds, 0 for one that does not, NaN where unknown (written '?label'): (K,)."""

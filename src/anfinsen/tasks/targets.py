@@ -80,12 +80,11 @@ class Target(ABC):
 
 
 @dataclass(frozen=True)
-class Label(Target):
-    """One of several classes for the whole protein; `weights` say how much a row of each class counts in the loss."""
+class Classes(Target):
+    """Names for the whole protein, one output each; `weights` say how much each counts in the loss."""
 
     classes: tuple[str, ...]
     weights: tuple[float, ...] = ()
-    kind: ClassVar[str] = "label"
     head: ClassVar[HeadKind] = "pooled"
 
     @property
@@ -95,6 +94,13 @@ class Label(Target):
     @property
     def labels(self) -> tuple[str, ...]:
         return self.classes
+
+
+@dataclass(frozen=True)
+class Label(Classes):
+    """One of several classes for the whole protein; `weights` say how much a row of each class counts in the loss."""
+
+    kind: ClassVar[str] = "label"
 
     def encode(self, example: Example) -> NDArray[Any]:
         if example.value is None:
