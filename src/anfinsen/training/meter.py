@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle
+from anfinsen.inference.predictor import answer
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.heads import MaskedHead, PooledHead, ResidueHead
 from anfinsen.models.network import NativeBody, Network
@@ -115,7 +116,7 @@ def compare(
             began = clock()
             list(ask(bundle.network, [task], timed))
             seconds[name].append(clock() - began)
-    answers = {name: _answers(bundle, task, examples) for name, bundle in bundles.items()}
+    answers = {name: answer(bundle, task, examples) for name, bundle in bundles.items()}
     metric = task.metrics[0]
     readings = {
         name: Reading(
@@ -128,11 +129,6 @@ def compare(
     }
     loss = difference(metric, examples, answers["teacher"], answers["student"])
     return Comparison(task.name, metric, readings["teacher"], readings["student"], loss, rounds)
-
-
-def _answers(bundle: Bundle, task: Task, examples: Sequence[Example]) -> list[dict[str, Any]]:
-    outputs = [output[task.name] for output in ask(bundle.network, [task], examples)]
-    return task.answers(outputs, examples, bundle.records[task.name].calibration)
 
 
 # Compute ------------------------------------------------------------------------------------------------------------
