@@ -10,6 +10,8 @@ Where the time went, and what is different here (the figures stand in docs/LOG.m
 - The rows of the query and key weights are reordered once, so that the two channels of a rotary pair stand side by
   side and turning all of them in place is one complex product.
 - The embedding is scaled once by what ESM-2's token dropout multiplies every unmasked sequence with.
+- A large tile is filled up to a round number of tokens. The library prepares and keeps a program for every number that
+  it meets: without that, 256 proteins took 300 MB more.
 In bf16 the products take and give bf16; the residual path, the norms and the turns stay in fp32.
 It computes no gradients. Its weights are copies: whoever trains the encoder on makes a new one.
 """
@@ -33,6 +35,8 @@ TILE_BYTES = 2_621_440
 """What the widest layer makes of one tile, in bytes of fp32: about a core's second-level cache."""
 SMALLEST = 64
 """Tokens below which a row is not cut further to feed more cores."""
+GRAIN = 32
+"""A tile of at least eight times so many tokens is filled up to a multiple of it."""
 
 
 class FastEncoder:
@@ -74,11 +78,16 @@ class FastEncoder:
         return torch.cat(read_back[::-1])
 
     def _read(self, tokens: Tensor, lengths: Sequence[int], blocks: int) -> Tensor:
+        count = len(tokens)
+        if count >= 8 * GRAIN and (missing := -count % GRAIN):
+            # one more sequence, of a token that stands for nothing; no other sequence sees it
+            tokens = torch.cat((tokens, tokens.new_full((missing,), self.config.pad_token)))
+            lengths = [*lengths, missing]
         states = self._embed(tokens, lengths)
         turns = torch.cat([self._turns[:length] for length in lengths])
         for block in self._blocks[:blocks]:
             states = block(states, lengths, turns)
-        return states
+        return states[:count]
 
     def _embed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
         states = self._embedding[tokens]
