@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from anfinsen.data.catalog import Table
 from anfinsen.errors import InputError, UnknownNameError
+from anfinsen.structure.backbone import Backbone, find_breaks
 from anfinsen.structure.geometry import beta_carbons
 
 Floats = NDArray[numpy.float32]
@@ -112,6 +113,18 @@ class Chain:
             return None
         placed = beta_carbons(self.atoms["N"], self.atoms["CA"], self.atoms["C"], self.atoms.get("CB"))
         return placed.astype(numpy.float32)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The chain as any structure is: for graphs, scores and folds."""
+        points = _stack(self.atoms)
+        return Backbone(points, find_breaks(points), "experimental")
+
+
+def _stack(atoms: Mapping[str, Floats]) -> Floats:
+    """The atoms of each residue in a backbone's order, (L, 5, 3), NaN where a table has none."""
+    nowhere = numpy.full_like(atoms["CA"], numpy.nan)
+    return numpy.stack([atoms.get(name, nowhere) for name in ATOMS["bb5"]], axis=1)
 
 
 def load_chains(

@@ -1,8 +1,10 @@
 """Structure files as proteins: PDB, mmCIF and BinaryCIF, read by gemmi after strict checks.
 
+    bytes -> child process: strict checks -> gemmi -> chains -> plain values -> Protein, Protein, ...
+
 gemmi forgives much (a coordinate 'xx.xxx' becomes 0, an error page becomes a structure without atoms), so
-what it would forgive is looked for first. Only sequences, author numbering and what must be told come
-out; coordinates are another room's. Knows no sequence policy (lengths, rare letters): `data` applies it.
+what it would forgive is looked for first. Sequences, author numbering, backbones and what must be told come
+out. Knows no sequence policy (lengths, rare letters): `data` applies it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gemmi
 import msgpack
@@ -19,6 +23,8 @@ from biotite.structure.io import pdbx
 
 from anfinsen.errors import InputError
 from anfinsen.limits import LIMITS, Limits
+from anfinsen.sandbox import MEGABYTE, run_limited
+from anfinsen.structure.backbone import Backbone, Origin
 from anfinsen.structure.chains import Found, find_chains, info
 from anfinsen.structure.protein import Message, Protein
 
@@ -40,36 +46,64 @@ _READ_ERRORS = (ValueError, RuntimeError, IndexError, KeyError, TypeError, Attri
 def read_chains(source: str | Path, content: bytes, *, limits: Limits = LIMITS) -> Iterator[Protein | InputError]:
     """The protein chains of a structure file's unpacked `content`, each with the id 'FILE:CHAIN', in order.
 
-    `source` is the file's name, for ids and errors. A file that cannot be read is one InputError.
+    `source` is the file's name, for ids and errors. A file that cannot be read is one InputError. The bytes are
+    parsed by a child process with limits of its own.
     """
     file = str(source)
     try:
-        structure, told = _parse(content, file, limits)
-        found = find_chains(structure, _stem(file), file)
+        rows = run_limited(
+            parse,
+            file,
+            content,
+            limits.model_dump(),
+            seconds=limits.parser_seconds,
+            megabytes=limits.parser_bytes / MEGABYTE,
+        )
     except InputError as error:
         error.file = file
         yield error
         return
+    for row in rows:
+        yield _unpacked(row)
+
+
+def parse(file: str, content: bytes, limits: dict[str, float]) -> list[dict[str, Any]]:
+    """The chains of a structure file as plain values, for the child process; raises an InputError."""
+    structure, told, origin = _parse(content, file, Limits.model_validate(limits))
+    found = find_chains(structure, _stem(file), file, origin)
     if not found.proteins:
-        yield InputError(
+        raise InputError(
             f"The file has no protein chain; it holds {found.others or 'nothing that is known'}.",
             remedy="Give a structure with a protein in it.",
-            file=file,
         )
-        return
-    yield from _with_messages(found, told)
+    return [_packed(protein) for protein in _with_messages(found, told)]
+
+
+def _packed(protein: Protein) -> dict[str, Any]:
+    messages = [(message.level, message.text, message.position) for message in protein.messages]
+    backbone = None if protein.backbone is None else vars(protein.backbone)
+    return vars(protein) | {"messages": messages, "backbone": backbone}
+
+
+def _unpacked(row: dict[str, Any]) -> Protein:
+    messages = tuple(Message(*message) for message in row["messages"])
+    numbering = None if row["numbering"] is None else tuple(row["numbering"])
+    backbone = None if row["backbone"] is None else Backbone(**row["backbone"])
+    return Protein(**row | {"messages": messages, "numbering": numbering, "backbone": backbone})
 
 
 def _with_messages(found: Found, told: tuple[Message, ...]) -> Iterator[Protein]:
     left_out = (Message("info", f"Left out, as they are no protein: {found.others}."),) if found.others else ()
     for number, protein in enumerate(found.proteins):
         messages = told + (left_out if number == 0 else ()) + protein.messages
-        yield Protein(
-            protein.id, protein.sequence, protein.description, protein.source, number + 1, protein.numbering, messages
-        )
+        yield replace(protein, row=number + 1, messages=messages)
 
 
-def _parse(content: bytes, file: str, limits: Limits) -> tuple[gemmi.Structure, tuple[Message, ...]]:
+Parsed = tuple[gemmi.Structure, tuple[Message, ...], Origin]
+"""A structure, what must be told of it, and where it comes from."""
+
+
+def _parse(content: bytes, file: str, limits: Limits) -> Parsed:
     if file.lower().removesuffix(".gz").endswith(".bcif"):
         return _from_block(_binary_block(content, limits), limits, ())
     text = content.removeprefix(b"\xef\xbb\xbf").decode("ascii", "replace").replace("\ufffd", "?")
@@ -88,7 +122,7 @@ def _is_cif(text: str) -> bool:
     return first.lower().startswith("data_")
 
 
-def _from_pdb(text: str, limits: Limits) -> tuple[gemmi.Structure, tuple[Message, ...]]:
+def _from_pdb(text: str, limits: Limits) -> Parsed:
     lines = text.splitlines()
     atoms = [(number, line) for number, line in enumerate(lines, 1) if line.startswith(("ATOM  ", "HETATM"))]
     _refuse_count(len(atoms), limits)
@@ -110,7 +144,8 @@ def _from_pdb(text: str, limits: Limits) -> tuple[gemmi.Structure, tuple[Message
         structure = _old_pdb(text)
         told = (Message("mended", "This is an old PDB file: its line labels in columns 73 to 80 were left out."),)
     head = "\n".join(line for line in lines[:500] if line.startswith(("HEADER", "TITLE", "REMARK", "COMPND")))
-    return structure, told + _general_messages(structure, head, is_model=False)
+    origin, remarks = _origin(structure, head, is_model=False)
+    return structure, told + _models(structure) + remarks, origin
 
 
 def _old_pdb(text: str) -> gemmi.Structure:
@@ -120,7 +155,7 @@ def _old_pdb(text: str) -> gemmi.Structure:
         raise _unreadable("PDB", error) from None
 
 
-def _from_cif(text: str, limits: Limits) -> tuple[gemmi.Structure, tuple[Message, ...]]:
+def _from_cif(text: str, limits: Limits) -> Parsed:
     try:
         document = gemmi.cif.read_string(text)
     except _READ_ERRORS as error:
@@ -129,6 +164,7 @@ def _from_cif(text: str, limits: Limits) -> tuple[gemmi.Structure, tuple[Message
         block for block in document if block.find_loop("_atom_site.Cartn_x") or block.find_pair("_atom_site.Cartn_x")
     ]
     if not blocks:
+        _refuse_reflections(document)
         _refuse_count(0, limits)
     told: tuple[Message, ...] = ()
     if len(document) > 1:
@@ -140,9 +176,7 @@ def _from_cif(text: str, limits: Limits) -> tuple[gemmi.Structure, tuple[Message
     return _from_block(blocks[0], limits, told)
 
 
-def _from_block(
-    block: gemmi.cif.Block, limits: Limits, told: tuple[Message, ...]
-) -> tuple[gemmi.Structure, tuple[Message, ...]]:
+def _from_block(block: gemmi.cif.Block, limits: Limits, told: tuple[Message, ...]) -> Parsed:
     table = block.find("_atom_site.", [f"Cartn_{axis}" for axis in _AXES])
     _refuse_count(len(table), limits)
     for number, row in enumerate(table, 1):
@@ -157,7 +191,8 @@ def _from_block(
     except _READ_ERRORS as error:
         raise _unreadable("mmCIF", error) from None
     is_model = bool(block.find_values("_ma_qa_metric.id"))
-    return structure, told + _general_messages(structure, info(structure, "_struct.title"), is_model=is_model)
+    origin, remarks = _origin(structure, info(structure, "_struct.title"), is_model=is_model)
+    return structure, told + _models(structure) + remarks, origin
 
 
 def _binary_block(content: bytes, limits: Limits) -> gemmi.cif.Block:
@@ -193,6 +228,14 @@ def _refuse_bomb(node: object, limits: Limits) -> None:
             _refuse_bomb(value, limits)
 
 
+def _refuse_reflections(document: gemmi.cif.Document) -> None:
+    if any(block.find_values("_refln.index_h") for block in document):
+        raise InputError(
+            "The file holds the reflections that were measured on a crystal, not the structure.",
+            remedy="Give the file of coordinates of the same entry.",
+        )
+
+
 def _refuse_count(atoms: int, limits: Limits) -> None:
     if atoms == 0:
         raise InputError("The file has no atoms.", remedy="Give a PDB, mmCIF or BinaryCIF file of a structure.")
@@ -208,20 +251,22 @@ def _unreadable(kind: str, error: Exception) -> InputError:
     return InputError(f"The {kind} file cannot be read: {detail}.", remedy="Download it again, or mend that place.")
 
 
-def _general_messages(structure: gemmi.Structure, head: str, *, is_model: bool) -> tuple[Message, ...]:
-    told: list[Message] = []
-    if len(structure) > 1:
-        told.append(Message("info", f"The file has {len(structure)} models; the first was read."))
+def _models(structure: gemmi.Structure) -> tuple[Message, ...]:
+    text = f"The file has {len(structure)} models; the first was read."
+    return (Message("info", text),) if len(structure) > 1 else ()
+
+
+def _origin(structure: gemmi.Structure, head: str, *, is_model: bool) -> tuple[Origin, tuple[Message, ...]]:
+    """Whether the structure was measured or computed, and what a user must be told of it."""
     method = info(structure, "_exptl.method").upper()
+    if method and "THEORETICAL" not in method:
+        return "experimental", ()
     named = _FORECAST.search(head)
-    if not method or "THEORETICAL" in method:
-        sign = named.group() if named else "it says so" if is_model or method else _confidence_sign(structure)
-        if sign:
-            text = (
-                f"This looks like a predicted structure ({sign}): its B-factors are confidences (pLDDT), not mobility."
-            )
-            told.append(Message("warning", text))
-    return tuple(told)
+    sign = named.group() if named else "it says so" if is_model or method else _confidence_sign(structure)
+    if not sign:
+        return "unknown", ()
+    text = f"This looks like a predicted structure ({sign}): its B-factors are confidences (pLDDT), not mobility."
+    return "predicted", (Message("warning", text),)
 
 
 def _confidence_sign(structure: gemmi.Structure) -> str:

@@ -22,6 +22,10 @@ Distances = NDArray[numpy.floating[Any]]
 
 CONTACT = 8.0
 """Ångström between two CB atoms below which residues are in contact."""
+PEPTIDE_BOND = 2.5
+"""Ångström between C and the next N above which a chain is broken (a bond has 1.33)."""
+CALPHA_STEP = 5.0
+"""Ångström between neighbouring CA atoms above which a chain is broken (a step has 3.8)."""
 CA_CB = 1.522
 """Length of the bond CA-CB in ångström."""
 N_CA_CB = 1.927

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
+
+from anfinsen.structure.backbone import Backbone
 
 Level = Literal["info", "mended", "warning"]
 
@@ -29,7 +31,8 @@ class Protein:
     """One chain: an upper-case sequence of L residues and where it came from.
 
     `numbering` holds the author's residue numbers where the source has them ('60', '60A'), one for
-    each residue; `row` counts records of the source from 1.
+    each residue; `row` counts records of the source from 1. `backbone` says where the residues are in
+    space, where the source is a structure.
     """
 
     id: str
@@ -39,6 +42,7 @@ class Protein:
     row: int | None = None
     numbering: tuple[str, ...] | None = None
     messages: tuple[Message, ...] = ()
+    backbone: Backbone | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.sequence)

@@ -1,0 +1,203 @@
+"""A network on residue graphs: messages along edges, in PyTorch Geometric.
+
+    states (N, D) -> multi-scale -> scalars (N, C) and vectors (N, V, 3) -> layers of messages -> scalars (N, C)
+
+    multi-scale   a residue's own state, the mean of its surroundings along the chain, the mean of the whole protein
+    message       from j to i: a network of both ends' scalars and the edge's numbers; for vectors it says how much of
+                  j's vectors, and of the direction from j to i, to add
+    update        scalars learn the lengths of vectors, vectors are scaled by scalars: nothing else is ever done to them
+
+Scalars stay the same when the protein is turned or moved, vectors turn with it; no layer sees a coordinate, only
+differences. Where no position is known the direction is zero and scalars alone speak. Nodes may come in any order.
+After Schütt et al. 2021 (PaiNN, ICML) and Jing et al. 2021 (GVP, ICLR). It knows no protein and no task.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from anfinsen.models.heads import ResidueHead
+from anfinsen.structure.graph import FEATURES
+
+with warnings.catch_warnings():
+    # on import it compiles a class of its pooling by torch.jit, which PyTorch has begun to retire
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from torch_geometric.nn import MessagePassing
+    from torch_geometric.utils import scatter
+
+WINDOW = 15
+"""Residues of the middle scale."""
+_EPSILON = 1e-6
+
+
+class Net(Protocol):
+    """What the network reads of a graph, as tensors."""
+
+    @property
+    def edges(self) -> Tensor:
+        """From and to, (2, E)."""
+        ...
+
+    @property
+    def features(self) -> Tensor:
+        """Numbers of each edge, (E, F)."""
+        ...
+
+    @property
+    def positions(self) -> Tensor:
+        """In ångström, (N, 3), NaN where unknown."""
+        ...
+
+    @property
+    def directions(self) -> Tensor:
+        """Unit vectors of each node, (N, K, 3)."""
+        ...
+
+
+class Multiscale(nn.Module):
+    """Residue, surroundings and whole protein as one vector a residue: (N, D) -> (N, C)."""
+
+    def __init__(self, dim: int, width: int, window: int = WINDOW, scales: int = 3) -> None:
+        super().__init__()
+        self.window = window
+        self.scales = scales
+        self.norm = nn.LayerNorm(dim)
+        self.mix = nn.Linear(scales * dim, width)
+
+    def forward(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
+        """`lengths` are the residues of each protein, in order."""
+        states = self.norm(states)
+        parts = [states]
+        if self.scales > 1:
+            parts.append(torch.cat([window_mean(one, self.window) for one in states.split(list(lengths))]))
+        if self.scales > 2:
+            owner = torch.repeat_interleave(
+                torch.arange(len(lengths), device=states.device), torch.tensor(lengths, device=states.device)
+            )
+            parts.append(scatter(states, owner, dim=0, dim_size=len(lengths), reduce="mean")[owner])
+        return cast(Tensor, self.mix(torch.cat(parts, dim=-1)))
+
+
+def window_mean(states: Tensor, window: int) -> Tensor:
+    """The mean over the `window` residues around each, fewer at the ends: (L, D) -> (L, D)."""
+    half = window // 2
+    length = len(states)
+    total = torch.cat([states.new_zeros(1, states.shape[1]), states.cumsum(0)])
+    places = torch.arange(length, device=states.device)
+    begin, end = (places - half).clamp(min=0), (places + half + 1).clamp(max=length)
+    return (total[end] - total[begin]) / (end - begin)[:, None]
+
+
+class Interaction(MessagePassing):  # type: ignore[misc]
+    """One round of messages: every residue hears its neighbours, as scalars (N, C) and vectors (N, V, 3)."""
+
+    def __init__(self, width: int, vectors: int, features: int, dropout: float = 0.0) -> None:
+        super().__init__(aggr="mean")
+        self.width, self.vectors = width, vectors
+        self.hear, self.call = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.cross = nn.Linear(features, width, bias=False)
+        self.speak = nn.Sequential(nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width + 2 * vectors))
+        self.turn = nn.Linear(vectors, 2 * vectors, bias=False)
+        self.learn = nn.Sequential(
+            nn.Linear(width + vectors, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width + vectors)
+        )
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def forward(
+        self, scalars: Tensor, vectors: Tensor, edges: Tensor, features: Tensor, along: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`along` are unit vectors of the edges, (E, 3)."""
+        ready = self.before(scalars)
+        heard = self.propagate(
+            edges,
+            hear=self.hear(ready),
+            call=self.call(ready),
+            vectors=vectors.flatten(1),
+            cross=self.cross(features),
+            along=along,
+        )
+        told, turned = heard.split([self.width, 3 * self.vectors], dim=-1)
+        scalars, vectors = scalars + told, vectors + turned.view(-1, self.vectors, 3)
+        mixed = self.turn(vectors.transpose(1, 2)).transpose(1, 2)  # (N, 2V, 3): channels are mixed, axes never
+        one, two = mixed.chunk(2, dim=1)
+        lengths = (one.square().sum(-1) + _EPSILON).sqrt()
+        added, gate = self.learn(torch.cat([self.between(scalars), lengths], dim=-1)).split(
+            [self.width, self.vectors], dim=-1
+        )
+        return scalars + added, vectors + torch.tanh(gate)[..., None] * two
+
+    def message(self, hear_i: Tensor, call_j: Tensor, vectors_j: Tensor, cross: Tensor, along: Tensor) -> Tensor:
+        """What residue j tells residue i along an edge, (E, C + 3V).
+
+        What each end brings is computed once a residue, not once an edge: the sum is that of one layer over all three.
+        """
+        scalars, kept, pointed = self.speak(hear_i + call_j + cross).split(
+            [self.width, self.vectors, self.vectors], dim=-1
+        )
+        turned = kept[..., None] * vectors_j.view(-1, self.vectors, 3) + pointed[..., None] * along[:, None]
+        return torch.cat([scalars, turned.flatten(1)], dim=-1)
+
+
+class GraphNetwork(nn.Module):
+    """States of N residues and their graph in, (N, size) out; the same however the protein is turned."""
+
+    def __init__(
+        self,
+        dim: int,
+        size: int,
+        features: int,
+        *,
+        directions: int = 3,
+        width: int = 64,
+        vectors: int = 4,
+        layers: int = 2,
+        scales: int = 3,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.enter = Multiscale(dim, width, scales=scales)
+        self.point = nn.Linear(directions, vectors, bias=False)
+        self.rounds = nn.ModuleList(Interaction(width, vectors, features, dropout) for _ in range(layers))
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, size))
+
+    def forward(self, states: Tensor, net: Net, lengths: Sequence[int]) -> Tensor:
+        """One row of outputs a residue, (N, size)."""
+        scalars, _ = self.describe(states, net, lengths)
+        return cast(Tensor, self.leave(scalars))
+
+    def describe(self, states: Tensor, net: Net, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Scalars (N, C), which no rotation changes, and vectors (N, V, 3), which turn with the protein."""
+        scalars = self.enter(states, lengths)
+        vectors = self.point(net.directions.to(scalars.dtype).transpose(1, 2)).transpose(1, 2)
+        along = edge_directions(net.positions, net.edges).to(scalars.dtype)
+        features = net.features.to(scalars.dtype)
+        for one in self.rounds:
+            scalars, vectors = cast(Any, one)(scalars, vectors, net.edges, features, along)
+        return scalars, vectors
+
+
+def edge_directions(positions: Tensor, edges: Tensor) -> Tensor:
+    """Unit vectors from the first to the second end of each edge, (E, 3); zero where an end is unknown."""
+    apart = (positions[edges[1]] - positions[edges[0]]).nan_to_num()
+    return apart / (apart.square().sum(-1, keepdim=True) + _EPSILON).sqrt()
+
+
+class GraphHead(nn.Module):
+    """One vector a residue from its neighbourhood in the fold: (R, C) and the graph -> (R, size).
+
+    What stands along the chain is read as `ResidueHead` does, and both are added; without a graph that is all.
+    """
+
+    def __init__(self, dim: int, size: int, features: int = FEATURES, *, scales: int = 3) -> None:
+        super().__init__()
+        self.chain = ResidueHead(dim, size)
+        self.fold = GraphNetwork(dim, size, features, scales=scales)
+
+    def forward(self, states: Tensor, lengths: Sequence[int], conditions: Tensor, net: Net | None = None) -> Tensor:
+        along: Tensor = self.chain(states, lengths, conditions)
+        return along if net is None else along + self.fold(states, net, lengths)

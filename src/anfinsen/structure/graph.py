@@ -1,0 +1,233 @@
+"""A protein as a graph: its residues are the nodes, and edges join what is near along the chain or in space.
+
+    backbone           -> build_graph   ->  edges of four kinds, each with numbers that no rotation changes
+    contacts (L, L)    -> from_contacts ->  the same from predicted contacts, where no structure is known
+    length             -> along_chain   ->  neighbours along the chain, where nothing else is known
+
+    sequence   neighbours in the chain up to `REACH` apart; never across a break
+    nearest    the `neighbours` residues that are nearest in space
+    radius     everything nearer than `radius`
+    contact    pairs that a contact map holds for likely
+
+An edge carries the kind, the distance, the separation along the chain and the angles between the residues' own three
+directions (forward, backward, side chain): see `FEATURES`. They stay the same when the protein is turned, moved or
+mirrored; what must know left from right uses `directions`, which turn with it. Knows no learning. After Ingraham et
+al. 2019 (NeurIPS, graph-based protein design) and Jing et al. 2021 (ICLR, geometric vector perceptrons).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from anfinsen.structure.backbone import Backbone
+from anfinsen.structure.geometry import Distances
+
+Floats = NDArray[numpy.float32]
+Indices = NDArray[numpy.int64]
+Ground = Literal["structure", "contacts", "sequence"]
+"""What a graph stands on: coordinates, contacts that were predicted from the sequence, or the chain alone."""
+
+KINDS = ("sequence", "nearest", "radius", "contact")
+REACH = 3
+"""How many residues along the chain a sequence edge spans."""
+NEIGHBOURS = 12
+RADIUS = 8.0
+"""Ångström between CA atoms within which residues are joined."""
+LIKELY = 0.3
+"""Probability from which a predicted contact is an edge."""
+WIDEST = 20.0
+"""Ångström that the distance features span."""
+STEPS = 16
+_SEPARATIONS = numpy.array([1, 2, 3, 4, 8, 16, 32, 64])
+FEATURES = len(KINDS) + STEPS + len(_SEPARATIONS) + 2 + 15
+"""Numbers of an edge: kinds, distance, separation, direction and order along the chain, angles."""
+DIRECTIONS = 3
+"""Unit vectors of a residue: to the next CA, to the one before, to the side chain."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """N residues and E directed edges between them; each edge also stands the other way round."""
+
+    edges: Indices
+    """From and to, (2, E)."""
+    features: Floats
+    """Numbers of each edge, (E, FEATURES)."""
+    positions: Floats
+    """CA atoms in ångström, (N, 3), NaN where unknown."""
+    directions: Floats
+    """Unit vectors of each residue, (N, 3, 3): forward, backward, side chain; zero where unknown."""
+    lengths: tuple[int, ...]
+    """Residues of each protein in the graph."""
+    grounds: tuple[Ground, ...]
+    """What the edges of each protein stand on."""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def kind(self, name: str) -> NDArray[numpy.bool_]:
+        """Which edges are of one kind, (E,); an edge can be of several."""
+        return self.features[:, KINDS.index(name)] > 0.5
+
+
+def build_graph(
+    backbone: Backbone,
+    *,
+    neighbours: int = NEIGHBOURS,
+    radius: float = RADIUS,
+    contacts: Distances | None = None,
+) -> Graph:
+    """The graph of one chain; residues without a CA atom keep their sequence edges only.
+
+    `contacts` are predicted probabilities (L, L), which add edges to those of the structure.
+    """
+    positions = numpy.ascontiguousarray(backbone.alphas, dtype=numpy.float32)
+    found = {"sequence": _along(backbone.pieces)} | _in_space(positions, neighbours, radius)
+    found["contact"] = _likely(contacts) if contacts is not None else _none()
+    return _graph(found, positions, _directions(backbone), backbone.pieces, "structure")
+
+
+def from_contacts(contacts: Distances, *, likely: float = LIKELY) -> Graph:
+    """The graph of one chain without a structure: sequence edges, and contacts of at least the probability `likely`."""
+    return _without_places(len(contacts), _likely(contacts, likely), "contacts")
+
+
+def along_chain(length: int) -> Graph:
+    """The graph of a chain of which nothing is known but its length: sequence edges alone."""
+    return _without_places(length, _none(), "sequence")
+
+
+def _without_places(length: int, contacts: Indices, ground: Ground) -> Graph:
+    pieces = numpy.zeros(length, dtype=numpy.int64)
+    nowhere = numpy.full((length, 3), numpy.nan, dtype=numpy.float32)
+    found = {"sequence": _along(pieces), "nearest": _none(), "radius": _none(), "contact": contacts}
+    return _graph(found, nowhere, numpy.zeros((length, DIRECTIONS, 3), numpy.float32), pieces, ground)
+
+
+def join(graphs: Sequence[Graph]) -> Graph:
+    """Several graphs as one, without an edge between them."""
+    begins = numpy.cumsum([0, *(len(graph) for graph in graphs)])
+    return Graph(
+        edges=numpy.concatenate([graph.edges + begin for graph, begin in zip(graphs, begins, strict=False)], axis=1),
+        features=numpy.concatenate([graph.features for graph in graphs]),
+        positions=numpy.concatenate([graph.positions for graph in graphs]),
+        directions=numpy.concatenate([graph.directions for graph in graphs]),
+        lengths=tuple(length for graph in graphs for length in graph.lengths),
+        grounds=tuple(ground for graph in graphs for ground in graph.grounds),
+    )
+
+
+# Edges ---------------------------------------------------------------------------------------------------------------
+
+
+def _none() -> Indices:
+    return numpy.empty((2, 0), dtype=numpy.int64)
+
+
+def _along(pieces: Indices) -> Indices:
+    """Pairs up to `REACH` apart in one unbroken piece, both ways."""
+    length = len(pieces)
+    pairs = [_none()]
+    for apart in range(1, min(REACH, length - 1) + 1):
+        first = numpy.arange(length - apart)
+        joined = first[pieces[first] == pieces[first + apart]]
+        pairs.append(numpy.stack([joined, joined + apart]))
+    return _both_ways(numpy.concatenate(pairs, axis=1))
+
+
+def _in_space(positions: Floats, neighbours: int, radius: float) -> dict[str, Indices]:
+    known = numpy.flatnonzero(~numpy.isnan(positions).any(-1))
+    if len(known) < 2:
+        return {"nearest": _none(), "radius": _none()}
+    tree = KDTree(positions[known])
+    asked = min(neighbours + 1, len(known))
+    _, near = tree.query(positions[known], k=asked)
+    near = near.reshape(len(known), asked)
+    first = numpy.repeat(numpy.arange(len(known)), asked)
+    nearest = numpy.stack([near.reshape(-1), first])
+    nearest = nearest[:, nearest[0] != nearest[1]]
+    within = tree.query_pairs(radius, output_type="ndarray").T.astype(numpy.int64)
+    return {"nearest": _both_ways(known[nearest]), "radius": _both_ways(known[within])}
+
+
+def _likely(contacts: Distances, likely: float = LIKELY) -> Indices:
+    """Pairs of a contact map that are further apart than the sequence edges reach."""
+    first, second = (numpy.nan_to_num(contacts) >= likely).nonzero()
+    far = second - first > REACH
+    return _both_ways(numpy.stack([first[far], second[far]]))
+
+
+def _both_ways(pairs: Indices) -> Indices:
+    return numpy.concatenate([pairs, pairs[::-1]], axis=1).astype(numpy.int64)
+
+
+# Features ------------------------------------------------------------------------------------------------------------
+
+
+def _graph(found: dict[str, Indices], positions: Floats, directions: Floats, pieces: Indices, ground: Ground) -> Graph:
+    length = len(positions)
+    keys = {kind: numpy.unique(pairs[0] * length + pairs[1]) for kind, pairs in found.items()}
+    every = numpy.unique(numpy.concatenate(list(keys.values())))
+    edges = numpy.stack([every // max(1, length), every % max(1, length)])
+    kinds = numpy.stack([numpy.isin(every, keys[kind]) for kind in KINDS], axis=1)
+    features = numpy.concatenate(
+        [kinds, _distances(edges, positions), _separations(edges, pieces), _angles(edges, positions, directions)],
+        axis=1,
+    )
+    return Graph(edges, features.astype(numpy.float32), positions, directions, (length,), (ground,))
+
+
+def _distances(edges: Indices, positions: Floats) -> Floats:
+    """Distances as bumps, (E, STEPS): each answers to distances near its own; all zero where unknown."""
+    apart = numpy.linalg.norm(positions[edges[1]] - positions[edges[0]], axis=-1)
+    centres = numpy.linspace(2.0, WIDEST, STEPS)
+    bumps: Floats = numpy.exp(-(((apart[:, None] - centres) / (centres[1] - centres[0])) ** 2))
+    return numpy.nan_to_num(bumps)
+
+
+def _separations(edges: Indices, pieces: Indices) -> Floats:
+    """How far apart along the chain, (E, 8 + 2): steps that were passed; which comes first; the same piece or not."""
+    apart = edges[1] - edges[0]
+    passed = numpy.abs(apart)[:, None] >= _SEPARATIONS
+    same = pieces[edges[0]] == pieces[edges[1]]
+    told: Floats = numpy.concatenate([passed, numpy.sign(apart)[:, None], same[:, None]], axis=1).astype(numpy.float32)
+    return told
+
+
+def _angles(edges: Indices, positions: Floats, directions: Floats) -> Floats:
+    """Cosines, (E, 15): the edge against the three directions of either end (6), and those against each other (9)."""
+    along = _units(positions[edges[1]] - positions[edges[0]])
+    one, two = directions[edges[0]], directions[edges[1]]
+    at_one = numpy.einsum("ekc,ec->ek", one, along)
+    at_two = numpy.einsum("ekc,ec->ek", two, along)
+    between = numpy.einsum("eac,ebc->eab", one, two).reshape(len(along), DIRECTIONS**2)
+    cosines: Floats = numpy.concatenate([at_one, at_two, between], axis=1)
+    return cosines
+
+
+def _directions(backbone: Backbone) -> Floats:
+    """Unit vectors of each residue, (L, 3, 3): to the next CA, to the one before, to CB or where it must be."""
+    alphas = backbone.alphas
+    forward = numpy.zeros_like(alphas)
+    step = _units(alphas[1:] - alphas[:-1]) * ~backbone.breaks[:, None]
+    forward[:-1] = step
+    backward = numpy.zeros_like(alphas)
+    backward[1:] = -step
+    is_trace = numpy.isnan(backbone.atom("N")).any(-1, keepdims=True)
+    side = numpy.where(is_trace, _units(-(forward + backward)), _units(backbone.betas - alphas))
+    stacked: Floats = numpy.stack([forward, backward, side], axis=1)
+    return stacked
+
+
+def _units(vectors: Floats) -> Floats:
+    """Vectors of length one; zero where unknown or without length."""
+    lengths = numpy.linalg.norm(vectors, axis=-1, keepdims=True)
+    known = numpy.nan_to_num(lengths) > 1e-6
+    units: Floats = numpy.where(known, vectors / numpy.where(known, lengths, 1.0), 0.0).astype(numpy.float32)
+    return units
