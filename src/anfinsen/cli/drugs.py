@@ -1,0 +1,78 @@
+"""Verbs about drugs: how tightly they hold a protein, and the model that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from anfinsen.cli.screen import Threads, app, notices, screen
+from anfinsen.errors import InputError, UsageError
+
+
+@app.command()
+def affinity(
+    protein: Annotated[str, typer.Option(metavar="FILE", help="Proteins: the same kinds of files as for predict.")],
+    drug: Annotated[
+        str, typer.Option(metavar="FILE", help="Molecules: .smi (SMILES, then a name), .sdf, or one bare SMILES.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the tables and the report.")] = Path("affinity"),
+    reasons: Annotated[
+        int, typer.Option(min=0, help="For so many of the tightest pairs, what of drug and protein holds them.")
+    ] = 12,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Folder of an affinity model.")] = None,
+    threads: Threads = None,
+) -> None:
+    """Say how tightly each drug holds each protein, tightest first, with intervals, chemistry checks and drawings."""
+    from anfinsen import runtime
+    from anfinsen.data.example import Example
+    from anfinsen.data.readers import read_examples
+    from anfinsen.drug.molecule import Molecule
+    from anfinsen.drug.reading import read_molecules
+    from anfinsen.inference.affinity import AffinityPredictor
+    from anfinsen.report.drug import write_drug_folder
+    from anfinsen.tasks.affinity import say
+
+    runtime.use_threads(threads)
+    proteins, molecules = list(read_examples(protein)), list(read_molecules(drug, is_judged=True))
+    refused = [one for one in (*proteins, *molecules) if isinstance(one, InputError)]
+    asked = [one.protein for one in proteins if isinstance(one, Example)]
+    drugs = [one for one in molecules if isinstance(one, Molecule)]
+    for error in refused[:5]:
+        notices.print(escape(f"Refused: {error}"))
+    if not asked or not drugs:
+        raise UsageError(
+            f"There is no {'protein' if not asked else 'molecule'} left to ask about.",
+            remedy="Correct what was refused.",
+        )
+    predictor = AffinityPredictor.load(bundle)
+    answers = sorted(predictor.predict(asked, drugs), key=lambda answer: -answer["value"])
+    for answer in answers[:20]:
+        screen.print(escape(say(answer)))
+    write_drug_folder(out, predictor, answers, asked, drugs, refused, reasons)
+    screen.print(escape(f"{len(answers):,} pairs are answered in {out / 'affinity.csv'}; see {out / 'report.html'}."))
+    raise typer.Exit(3 if refused else 0)
+
+
+@app.command("affinity-fit")
+def affinity_fit(
+    table: Annotated[str, typer.Argument(help="The table of measured affinities: davis or kiba.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("runs/affinity"),
+    threads: Threads = None,
+) -> None:
+    """Learn an affinity model from a public table; `anfinsen affinity --bundle` then answers from it."""
+    from anfinsen import runtime
+    from anfinsen.data.affinity import TABLES
+    from anfinsen.errors import UnknownNameError
+    from anfinsen.inference.embedder import Embedder
+    from anfinsen.training.affinity import AffinityConfig
+    from anfinsen.training.affinity_bundle import make_bundle
+
+    if table not in TABLES:
+        raise UnknownNameError("table of affinities", table, TABLES)
+    runtime.use_threads(threads)
+    made = make_bundle(TABLES[table], Embedder.load(per="protein"), AffinityConfig(), tell=screen.print)
+    made.save(out)
+    screen.print(escape(f"{made.name} learnt from {made.record.trained_on:,} pairs and is in {out}."))

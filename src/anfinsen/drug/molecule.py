@@ -1,0 +1,138 @@
+"""A small molecule as the rest of the house knows it, and the one door to the process that reads it.
+
+    formulas -> a limited child process (`sandbox`) with RDKit -> `Molecule`, or an `InputError` with its reason
+
+RDKit is written in C++ and a formula can crash it (a chain of 20,000 carbons ends the process), so this process never
+imports it. Formulas go over in groups; where one kills the child, each is asked alone and it alone is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Literal
+
+import numpy
+from numpy.typing import NDArray
+
+from anfinsen.errors import InputError
+from anfinsen.sandbox import run_limited
+from anfinsen.structure.protein import Message
+
+GROUP = 50
+"""Formulas that go over to the child at once."""
+
+Kind = Literal["smiles", "block"]
+"""A written formula, or one record of an SDF file."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A molecule as it was given: its text, its name, and where it stood (`row` counts records from 1)."""
+
+    text: str
+    id: str
+    kind: Kind = "smiles"
+    source: str = ""
+    row: int | None = None
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A fragment that is known for trouble: the list that names it, its name, and the atoms it covers, from 0."""
+
+    catalog: str
+    name: str
+    atoms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """One standardised molecule of A heavy atoms in the order in which `smiles` writes them.
+
+    `given` is the text as it came, None where that was an SDF record; `messages` say what was changed.
+    """
+
+    id: str
+    smiles: str
+    given: str | None
+    heavy_atoms: int
+    atoms: NDArray[numpy.uint8]
+    """(A, 6) element, neighbours, hydrogens, charge, aromatic, in a ring: see `features`."""
+    edges: NDArray[numpy.int16]
+    """(2, E) from which atom to which; each bond in both directions."""
+    bonds: NDArray[numpy.uint8]
+    """(E, 3) order, in a ring, conjugated."""
+    fragments: NDArray[numpy.int32]
+    """(K, 2) number of a fragment and how often it occurs."""
+    properties: Mapping[str, float] = field(default_factory=dict)
+    """Drug-likeness and what it rests on, by the names in `properties.MEANINGS`; empty unless asked for."""
+    alerts: tuple[Alert, ...] = ()
+    source: str = ""
+    row: int | None = None
+    messages: tuple[Message, ...] = ()
+
+    @property
+    def is_unusual(self) -> bool:
+        """Whether it holds a metal, on which no model here was trained."""
+        return any("outside training" in message.text for message in self.messages)
+
+
+def read_formulas(formulas: Iterable[Formula], *, is_judged: bool = False) -> Iterator[Molecule | InputError]:
+    """Each formula as a molecule or its refusal, in order; `is_judged` adds properties and alerts."""
+    left = iter(formulas)
+    while group := list(islice(left, GROUP)):
+        try:
+            found = _ask(group, is_judged)
+        except InputError as error:  # one of them broke the child: find out which
+            found = [_ask_alone(one, is_judged) for one in group] if len(group) > 1 else [error]
+        for formula, answer in zip(group, found, strict=True):
+            yield _molecule(formula, answer)
+
+
+def _ask(group: Sequence[Formula], is_judged: bool) -> list[Any]:
+    from anfinsen.drug.standardise import study
+
+    answers: list[Any] = run_limited(study, [[one.text, one.kind] for one in group], is_judged)
+    return answers
+
+
+def _ask_alone(formula: Formula, is_judged: bool) -> Any:
+    try:
+        return _ask([formula], is_judged)[0]
+    except InputError as error:
+        return error
+
+
+def _molecule(formula: Formula, answer: Any) -> Molecule | InputError:
+    place: dict[str, Any] = {"file": formula.source, "row": formula.row, "record": formula.id}
+    if isinstance(answer, InputError):
+        return InputError(answer.reason, remedy=answer.remedy, **place)
+    if "reason" in answer:
+        return InputError(answer["reason"], remedy=answer["remedy"], position=answer.get("position"), **place)
+    told = tuple(Message(level, text) for level, text in answer["messages"])
+    return Molecule(
+        id=formula.id,
+        smiles=answer["smiles"],
+        given=formula.text if formula.kind == "smiles" else None,
+        heavy_atoms=len(answer["atoms"]),
+        atoms=answer["atoms"],
+        edges=answer["edges"],
+        bonds=answer["bonds"],
+        fragments=answer["fragments"],
+        properties=answer["properties"],
+        alerts=tuple(Alert(catalog, name, tuple(atoms)) for catalog, name, atoms in answer["alerts"]),
+        source=formula.source,
+        row=formula.row,
+        messages=formula.messages + told,
+    )
+
+
+def without_atoms(molecule: Molecule) -> list[Molecule]:
+    """The molecule A times, each time without the fragments that hold one of its atoms: what that atom stands for."""
+    from anfinsen.drug.features import fragments_without
+
+    left: list[NDArray[numpy.int32]] = run_limited(fragments_without, molecule.smiles)
+    return [replace(molecule, fragments=fragments) for fragments in left]

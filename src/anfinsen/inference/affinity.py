@@ -1,0 +1,129 @@
+"""The affinity predictor: proteins and molecules in, one answer a pair out, with its reason where it is asked.
+
+    proteins -> the language model's mean states and words ---\\
+                                                                > likeness to known ones -> judge -> answers
+    molecules -> fragments ------------------------------------/
+
+The reason is found by taking away: an atom's fragments, or a stretch of the chain, is removed and the answer asked
+again; what falls by much held the answer up. It is found by the judge that knows neither side, since one that
+recognises the drug by name needs no atom. It is the model's reason, not the protein's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy
+from numpy.typing import NDArray
+
+from anfinsen.data.example import Example
+from anfinsen.data.profile import profiles
+from anfinsen.drug.features import fingerprints
+from anfinsen.drug.molecule import Molecule, without_atoms
+from anfinsen.hub.affinity import AffinityBundle, hashed, shelved
+from anfinsen.inference.embedder import Embedder
+from anfinsen.models.binding import REGIMES, Floats
+from anfinsen.structure.protein import Protein
+from anfinsen.tasks.targets import Answer
+
+FAR_DRUG, FAR_PROTEIN = 0.35, 0.15
+"""Likeness to the nearest known drug or protein below which an answer counts as far from training."""
+STRETCH = 16
+"""Residues that are taken away together."""
+BLOCK = 256
+"""Molecules that are answered at once."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What held an answer up: weights of atoms (A,) and of residues (L,), in units of the affinity."""
+
+    atoms: NDArray[numpy.float64]
+    residues: NDArray[numpy.float64]
+
+
+class AffinityPredictor:
+    """One affinity model with the language model whose states it reads."""
+
+    def __init__(self, bundle: AffinityBundle, embedder: Embedder) -> None:
+        self.bundle = bundle
+        self._embedder = embedder
+        self._drugs, self._drug_names = shelved(bundle.record.drugs)
+        self._proteins, self._protein_names = shelved(bundle.record.proteins)
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Self:
+        """Open a folder, the embedded model if none is given."""
+        return cls(AffinityBundle.load(folder), Embedder.load(per="residue"))
+
+    def states(self, proteins: Sequence[Protein]) -> list[Floats]:
+        """The residue states (L, C) of some proteins, centred as in training."""
+        embedded = self._embedder.embed(Example(protein) for protein in proteins)
+        return [(one - self.bundle.state_mean) / self.bundle.state_spread for one in embedded]
+
+    def predict(self, proteins: Sequence[Protein], molecules: Iterable[Molecule]) -> Iterator[Answer]:
+        """One answer for each molecule with each protein, molecule by molecule, as they come."""
+        states = numpy.stack([one.mean(0) for one in self.states(proteins)]).astype(numpy.float32)
+        words = profiles([protein.sequence for protein in proteins], self.bundle.word_weights)
+        block: list[Molecule] = []
+        for molecule in molecules:
+            block.append(molecule)
+            if len(block) == BLOCK:
+                yield from self._answer(proteins, block, words, states)
+                block = []
+        if block:
+            yield from self._answer(proteins, block, words, states)
+
+    def _answer(
+        self, proteins: Sequence[Protein], molecules: Sequence[Molecule], words: Floats, states: Floats
+    ) -> Iterator[Answer]:
+        model = self.bundle.model
+        own_drug = numpy.array([self._drugs.get(hashed(one.smiles), -1) for one in molecules], dtype=numpy.int64)
+        own_protein = numpy.array([self._proteins.get(hashed(one.sequence), -1) for one in proteins], dtype=numpy.int64)
+        drugs, others = model.likeness(fingerprints(molecules), words, states, own_drug, own_protein)
+        grid = numpy.stack(numpy.meshgrid(range(len(molecules)), range(len(proteins)), indexing="ij"), -1)
+        found = model.predict(drugs, others, grid.reshape(-1, 2))
+        near = drugs.kinds[0].argmax(1), others.kinds[0].argmax(1)
+        for at, (drug, protein) in enumerate(grid.reshape(-1, 2).tolist()):
+            alike = float(found.drug_alike[drug]), float(found.protein_alike[protein])
+            is_far = alike[0] < FAR_DRUG or alike[1] < FAR_PROTEIN or molecules[drug].is_unusual
+            value, reach = float(found.value[at]), float(found.reach[at])
+            is_known = own_drug[drug] >= 0 and own_protein[protein] >= 0
+            yield {
+                "protein": proteins[protein].id,
+                "drug": molecules[drug].id,
+                "value": round(value, 3),
+                "unit": self.bundle.record.unit,
+                "low": round(value - reach, 3),
+                "high": round(value + reach, 3),
+                "regime": REGIMES[int(found.regime[at])],
+                "measured": bool(is_known and model.memory.known[own_drug[drug], own_protein[protein]] > 0),
+                "reach": {
+                    "far": bool(is_far),
+                    "nearest_drug": self._drug_names[int(near[0][drug])],
+                    "drug_likeness": round(alike[0], 3),
+                    "nearest_protein": self._protein_names[int(near[1][protein])],
+                    "protein_likeness": round(alike[1], 3),
+                },
+            }
+
+    def reason(self, protein: Protein, molecule: Molecule) -> Reason:
+        """What of the molecule and of the protein held the answer up."""
+        (states,) = self.states([protein])
+        cuts = range(0, len(protein), STRETCH)
+        kept = [protein.sequence[:cut] + "X" + protein.sequence[cut + STRETCH :] for cut in cuts]
+        means = [numpy.delete(states, numpy.s_[cut : cut + STRETCH], 0).mean(0) for cut in cuts]
+        means = [states.mean(0) if len(states) <= STRETCH else mean for mean in means]
+        words = profiles([protein.sequence, *kept], self.bundle.word_weights)
+        pooled = numpy.stack([states.mean(0), *means]).astype(numpy.float32)
+        parts = fingerprints([molecule, *without_atoms(molecule)])
+        strangers = [numpy.full(len(side), -1, dtype=numpy.int64) for side in (parts, words)]
+        drugs, others = self.bundle.model.likeness(parts, words, pooled, *strangers)
+        pairs = [(at, 0) for at in range(len(parts))] + [(0, at) for at in range(1, len(words))]
+        value = self.bundle.model.predict(drugs, others, numpy.array(pairs)).value
+        lost = value[0] - value[1:]
+        stretches = lost[molecule.heavy_atoms :]
+        return Reason(lost[: molecule.heavy_atoms], numpy.repeat(stretches, STRETCH)[: len(protein)] / STRETCH)

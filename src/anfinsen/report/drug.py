@@ -1,0 +1,163 @@
+"""What an affinity question leaves behind: tables, and a report with every drug drawn.
+
+affinity.csv    protein, drug, pkd, low, high, how far from training; one row a pair, tightest first
+molecules.csv   each molecule in its standard form, what was changed, its properties and its alerts
+refused.csv     what was not answered, why, and what to do
+report.html     drawings in which the atoms that hold the answer up are coloured, with intervals and warnings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from anfinsen.drug.alerts import CATALOGS
+from anfinsen.drug.drawing import draw
+from anfinsen.drug.molecule import Molecule
+from anfinsen.drug.properties import MEANINGS
+from anfinsen.errors import InputError
+from anfinsen.inference.affinity import AffinityPredictor
+from anfinsen.report.answer import plain
+from anfinsen.report.glossary import anchor
+from anfinsen.report.html import POLICY
+from anfinsen.report.tables import Row, write_refused, write_table, written_beside
+from anfinsen.structure.protein import Protein
+from anfinsen.tasks.affinity import LIMITS, PUBLISHED, QUESTION, TERMS, say
+from anfinsen.tasks.targets import Answer
+
+COLUMNS = ("protein", "drug", "pkd", "low", "high")
+"""The columns that others rely on; what follows them may grow."""
+MOST_LINES = 1000
+"""Pairs in the report; the table has all."""
+SCALE = (4.0, 11.0)
+"""Ends of the picture's axis, in pKd."""
+_TRACK = 720
+
+
+def write_drug_folder(
+    folder: Path,
+    predictor: AffinityPredictor,
+    answers: Sequence[Answer],
+    proteins: Sequence[Protein],
+    molecules: Sequence[Molecule],
+    refused: Sequence[InputError],
+    reasons: int,
+) -> None:
+    """Write the tables, and the report with the reasons of the first so many answers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    further = ("regime", "measured", "far", "nearest_drug", "drug_likeness", "nearest_protein", "protein_likeness")
+    write_table(folder / "affinity.csv", (*COLUMNS, *further), [_row(answer) for answer in answers], raw=False)
+    chemistry = ("drug", "smiles", "given", *MEANINGS, "alerts", "messages")
+    write_table(folder / "molecules.csv", chemistry, [_chemistry(one) for one in molecules], raw=False)
+    write_refused(folder / "refused.csv", refused)
+    chains, drugs = {one.id: one for one in proteins}, {one.id: one for one in molecules}
+    cards = [_card(answer, predictor, chains[answer["protein"]], drugs[answer["drug"]]) for answer in answers[:reasons]]
+    record = predictor.bundle.record
+    page = _environment().from_string(_resource("drug.html.jinja")).render(
+        policy=POLICY,
+        style=Markup(_resource("report.css")),
+        question=QUESTION,
+        answers=[_line(answer) for answer in answers[:MOST_LINES]],
+        count=len(answers),
+        cards=cards,
+        refused=refused,
+        terms=[(anchor(term), term, text) for term, text in sorted(TERMS.items(), key=lambda one: one[0].casefold())],
+        limits=LIMITS,
+        scale=SCALE,
+        about={
+            "Model": record.name,
+            "Learnt from": f"{record.trained_on:,} pairs of {record.table}",
+            "Published figures on this table": "; ".join(
+                f"{one.model} {one.metric} {one.value}" for one in PUBLISHED["davis"]
+            ),
+        },
+    )  # fmt: skip
+    with written_beside(folder / "report.html") as file:
+        file.write("\n".join(plain(line) for line in page.split("\n")))
+
+
+def _row(answer: Answer) -> Row:
+    reach: Mapping[str, Any] = answer["reach"]
+    return {
+        "protein": answer["protein"],
+        "drug": answer["drug"],
+        "pkd": answer["value"],
+        "low": answer["low"],
+        "high": answer["high"],
+        "regime": answer["regime"],
+        "measured": str(answer["measured"]).lower(),
+        **{name: str(value).lower() if isinstance(value, bool) else value for name, value in reach.items()},
+    }
+
+
+def _chemistry(molecule: Molecule) -> Row:
+    return {
+        "drug": molecule.id,
+        "smiles": molecule.smiles,
+        "given": molecule.given,
+        **molecule.properties,
+        "alerts": "; ".join(f"{alert.catalog}: {alert.name}" for alert in molecule.alerts),
+        "messages": " | ".join(message.text for message in molecule.messages),
+    }
+
+
+def _line(answer: Answer) -> dict[str, Any]:
+    low, high = SCALE
+    at = [100 * (min(max(answer[end], low), high) - low) / (high - low) for end in ("low", "value", "high")]
+    return {**answer, "left": at[0], "middle": at[1], "width": at[2] - at[0]}
+
+
+def _card(answer: Answer, predictor: AffinityPredictor, protein: Protein, molecule: Molecule) -> dict[str, Any]:
+    reason = predictor.reason(protein, molecule)
+    strongest = numpy.argsort(-reason.residues)[:1]
+    return {
+        "title": f"{molecule.id} and {protein.id}",
+        "sentence": say(answer),
+        # drawn from atoms and bonds by our own child process: it holds no text of a stranger
+        "picture": Markup(draw(molecule.smiles, reason.atoms.tolist())),
+        "track": Markup(track(reason.residues)),
+        "track_words": _stretch(reason.residues, int(strongest[0])),
+        "smiles": molecule.smiles,
+        "messages": molecule.messages,
+        "alerts": [(alert.catalog, alert.name, CATALOGS[alert.catalog]) for alert in molecule.alerts],
+        "properties": [(name, f"{value:g}", MEANINGS[name]) for name, value in molecule.properties.items()],
+        "reach": answer["reach"],
+    }
+
+
+def track(weights: NDArray[numpy.float64]) -> str:
+    """A strip of the chain as SVG: how much the answer falls when a stretch is taken away, up for what holds it up."""
+    cut = numpy.unique(numpy.r_[0, numpy.flatnonzero(numpy.diff(weights)) + 1, len(weights)])
+    top = float(numpy.abs(weights).max()) or 1.0
+    bars = []
+    for start, end in zip(cut[:-1].tolist(), cut[1:].tolist(), strict=True):
+        height = 22 * abs(weights[start]) / top
+        x, width = _TRACK * start / len(weights), _TRACK * (end - start) / len(weights)
+        y, kind = (24 - height, "up") if weights[start] > 0 else (24, "down")
+        bars.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width - 0.5, 0.5):.1f}" height="{height:.1f}" class="{kind}"/>'
+        )
+    line = f'<line x1="0" x2="{_TRACK}" y1="24" y2="24"/>'
+    return f'<svg viewBox="0 0 {_TRACK} 48" class="strip" role="img">{"".join(bars)}{line}</svg>'
+
+
+def _stretch(weights: NDArray[numpy.float64], at: int) -> str:
+    if weights[at] <= 0:
+        return "No stretch of the chain holds the answer up by itself."
+    same = numpy.flatnonzero(weights == weights[at])
+    return f"Most is lost without residues {same[0] + 1} to {same[-1] + 1}."
+
+
+def _environment() -> Environment:
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+
+
+def _resource(name: str) -> str:
+    return resources.files("anfinsen.report").joinpath(name).read_text(encoding="utf-8")

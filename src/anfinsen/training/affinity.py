@@ -1,0 +1,190 @@
+"""Training of the affinity model: pairs are posed as they will be asked, and judged by what did not hold them.
+
+    for each regime: deal the pairs into parts that are new in its way -> clues for each part from the others alone
+    -> trees on all clues; trees without a part judge that part -> doubt and conformal quantile
+
+A pair must not find its own value in the memory, or the trees would learn to copy; so its clues are drawn from a memory
+without its part: without its drug where the drug will be new, without its protein, without both, or without a random
+fifth where both will be known. The quantile comes from trees that had fewer pairs, so it is a little too wide rather
+than too narrow; drugs and proteins of one table resemble each other, so nine in ten is promised for pairs like
+these and not for any drug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy
+from numpy.typing import NDArray
+
+from anfinsen.config import Config
+from anfinsen.models.binding import NARROWEST, REGIMES, BindingModel, Drugs, Floats, Judge, Proteins, Regime, rows_of
+from anfinsen.models.likeness import Axes, nearness, usual_scale
+from anfinsen.models.memory import RIDGE_CLUE, Likeness, Memory, Places
+from anfinsen.models.trees import Trees
+from anfinsen.tasks.targets import conformal_quantile
+
+
+class AffinityConfig(Config):
+    """How the affinity model is trained."""
+
+    drug_axes: int = 24
+    """Main directions among the drugs."""
+    protein_axes: int = 32
+    """Main directions among the proteins, of each of the two likenesses half as many for the second."""
+    parts: int = 5
+    """Into how many parts pairs are dealt, each answered from the others."""
+    trees: int = 300
+    """Trees that say the affinity."""
+    doubts: int = 80
+    """Trees that say how wrong the others are."""
+    leaves: int = 31
+    """Leaves of a tree that says the affinity."""
+    doubt_leaves: int = 8
+    """Leaves of a tree that says the doubt."""
+    new_share: float = 0.75
+    """How much the trees count where one side is new, the ridge having the rest; where both are known, all."""
+    both_new_share: float = 0.5
+    """How much the trees count where both sides are new."""
+    pace: float = 0.06
+    """How much of what is left each tree takes."""
+    seed: int = 1
+    """Seed of the parts and of the trees."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """All drugs and proteins of a table as numbers, and which of them must stay together (see `data.affinity`)."""
+
+    fragments: Floats
+    profiles: Floats
+    states: Floats
+    drug_groups: Places
+    protein_groups: Places
+
+
+Tell = Callable[[str], None]
+
+
+def fit(
+    sides: Sides,
+    drug: Places,
+    protein: Places,
+    value: NDArray[numpy.float64],
+    *,
+    config: AffinityConfig | None = None,
+    regimes: Sequence[Regime] = REGIMES,
+    tell: Tell = lambda sentence: None,
+) -> BindingModel:
+    """Train on known pairs; what is on no pair's side is not on the shelves either, so a test leaks nothing."""
+    config = config or AffinityConfig()
+    seen_drugs, drug = numpy.unique(drug, return_inverse=True)
+    seen_proteins, protein = numpy.unique(protein, return_inverse=True)
+    known = Sides(
+        sides.fragments[seen_drugs],
+        sides.profiles[seen_proteins],
+        sides.states[seen_proteins],
+        sides.drug_groups[seen_drugs],
+        sides.protein_groups[seen_proteins],
+    )
+    drugs, proteins = shelves(known, config)
+    one = Likeness((drugs.alike(known.fragments),), numpy.arange(len(seen_drugs)))
+    other = Likeness(proteins.alike(known.profiles, known.states), numpy.arange(len(seen_proteins)))
+    pairs = numpy.stack((drug, protein), 1)
+
+    def remembered(rows: Places) -> Memory:
+        return Memory.fit(drug[rows], protein[rows], value[rows], one.kinds[0], other.kinds[0])
+
+    memory = remembered(numpy.arange(len(value)))
+    judges: dict[Regime, Judge] = {}
+    for regime in regimes:
+        posed, clues, halves = [], [], []
+        for number, (source, held) in enumerate(deal(regime, pairs, known, config)):
+            posed.append(held)
+            clues.append(rows_of(remembered(source), drugs, proteins, one, other, pairs[held]))
+            halves.append(numpy.full(len(held), number))
+        rows = numpy.concatenate(posed)
+        judges[regime] = _judge(
+            numpy.concatenate(clues), value[rows] - memory.mean, numpy.concatenate(halves), regime, config
+        )
+        tell(
+            f"{regime}: {len(rows):,} pairs posed, trees' share {judges[regime].share:.2f}, "
+            f"quantile {judges[regime].quantile:.2f}."
+        )
+    return BindingModel(drugs, proteins, memory, judges)
+
+
+def shelves(known: Sides, config: AffinityConfig) -> tuple[Drugs, Proteins]:
+    """The known drugs and proteins with their main directions."""
+    blank = Axes(numpy.zeros(0, numpy.float32), numpy.zeros((0, 0), numpy.float32))
+    drugs = Drugs(known.fragments, Axes.fit(Drugs(known.fragments, blank).alike(known.fragments), config.drug_axes))
+    scale = usual_scale(known.states)
+    words = numpy.maximum(known.profiles @ known.profiles.T, 0)
+    axes = (
+        Axes.fit(words, config.protein_axes),
+        Axes.fit(nearness(known.states, known.states, scale), config.protein_axes // 2),
+    )
+    return drugs, Proteins(known.profiles, known.states, scale, axes)
+
+
+def deal(regime: Regime, pairs: Places, known: Sides, config: AffinityConfig) -> Iterator[tuple[Places, Places]]:
+    """For each part of the pairs (P, 2): the pairs that may be remembered, and those that are posed."""
+    generator = numpy.random.default_rng(config.seed)
+    if regime == "both known":
+        part = generator.integers(0, config.parts, len(pairs))
+        for number in range(config.parts):
+            yield numpy.flatnonzero(part != number), numpy.flatnonzero(part == number)
+        return
+    dealt = []
+    for groups, column in ((known.drug_groups, 0), (known.protein_groups, 1)):
+        names, member = numpy.unique(groups, return_inverse=True)
+        dealt.append((generator.permutation(len(names)) % config.parts)[member][pairs[:, column]])
+    drug, protein = dealt
+    for number in range(config.parts):
+        if regime == "new drug":
+            yield numpy.flatnonzero(drug != number), numpy.flatnonzero(drug == number)
+        elif regime == "new protein":
+            yield numpy.flatnonzero(protein != number), numpy.flatnonzero(protein == number)
+        else:
+            for other in range(config.parts):
+                source = numpy.flatnonzero((drug != number) & (protein != other))
+                held = numpy.flatnonzero((drug == number) & (protein == other))
+                if len(source) and len(held):
+                    yield source, held
+
+
+def _judge(rows: Floats, truth: NDArray[numpy.float64], part: Places, regime: Regime, config: AffinityConfig) -> Judge:
+    """Trees on all rows; doubt and quantile from trees that did not see the part in question."""
+    share = {"both known": 1.0, "both new": config.both_new_share}.get(regime, config.new_share)
+    fold = part % 2
+    said, doubt = numpy.zeros(len(rows)), numpy.zeros(len(rows))
+    for held in (fold == number for number in range(int(fold.max()) + 1)):
+        said[held] = _grown(rows[~held], truth[~held], config.trees, config.leaves, config).predict(rows[held])
+    ridge = rows[:, RIDGE_CLUE]
+    wrong = numpy.abs(share * said + (1 - share) * ridge - truth)
+    for held in (fold == number for number in range(int(fold.max()) + 1)):
+        doubt[held] = _grown(rows[~held], wrong[~held], config.doubts, config.doubt_leaves, config).predict(rows[held])
+    return Judge(
+        Trees.grown(_grown(rows, truth, config.trees, config.leaves, config)),
+        Trees.grown(_grown(rows, wrong, config.doubts, config.doubt_leaves, config)),
+        conformal_quantile(wrong / numpy.maximum(doubt, NARROWEST)),
+        share,
+    )
+
+
+def _grown(rows: Floats, truth: NDArray[numpy.float64], count: int, leaves: int, config: AffinityConfig):  # type: ignore[no-untyped-def]
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    rows = numpy.where(numpy.isnan(rows).all(0), numpy.float32(0), rows)  # a clue that this regime never has
+
+    return HistGradientBoostingRegressor(
+        learning_rate=config.pace,
+        max_iter=count,
+        max_leaf_nodes=leaves,
+        min_samples_leaf=10 if leaves == config.leaves else 40,
+        l2_regularization=1.0,
+        max_features=0.3,
+        early_stopping=False,
+        random_state=config.seed,
+    ).fit(rows, truth)

@@ -1,0 +1,150 @@
+"""The affinity model's parts against other people's: ridge, trees, splits, and the bundle's round trip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy
+import pytest
+from sklearn.decomposition import KernelPCA
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from anfinsen.bench.drug import answers
+from anfinsen.data.affinity import SPLITS, Affinities, drug_groups, protein_groups, split
+from anfinsen.errors import BundleError
+from anfinsen.hub.affinity import AffinityBundle, AffinityRecord
+from anfinsen.models.binding import REGIMES
+from anfinsen.models.likeness import Axes
+from anfinsen.models.memory import kron_ridge
+from anfinsen.models.trees import Trees
+from anfinsen.structure.protein import Protein
+from anfinsen.training.affinity import AffinityConfig, Sides, deal, fit
+from anfinsen.training.affinity_bundle import Prepared
+
+DRAW = numpy.random.default_rng(5)
+
+
+def likeness(count: int) -> numpy.ndarray:
+    points = DRAW.normal(size=(count, 4)).astype(numpy.float32)
+    points /= numpy.linalg.norm(points, axis=1, keepdims=True)
+    return points @ points.T
+
+
+def test_the_ridge_solves_the_kronecker_system_whether_all_pairs_are_known_or_not() -> None:
+    drugs, proteins = likeness(6), likeness(7)
+    values = DRAW.normal(size=(6, 7)).astype(numpy.float32)
+    for known in (numpy.ones((6, 7), numpy.float32), (DRAW.random((6, 7)) < 0.7).astype(numpy.float32)):
+        weights = kron_ridge(values * known, known, drugs, proteins, hold=0.3, steps=500)
+        flat = known.ravel() > 0
+        system = numpy.kron(drugs, proteins)[flat][:, flat] + 0.3 * numpy.eye(int(flat.sum()))
+        assert weights.ravel()[flat] == pytest.approx(numpy.linalg.solve(system, values.ravel()[flat]), abs=2e-3)
+        assert not weights[known == 0].any()
+
+
+def test_trees_as_arrays_say_what_scikit_learn_says_with_gaps_too() -> None:
+    rows = DRAW.normal(size=(400, 5)).astype(numpy.float32)
+    rows[DRAW.random(rows.shape) < 0.2] = numpy.nan
+    truth = numpy.nan_to_num(rows[:, 0]) * 2 + DRAW.normal(size=400) * 0.1
+    grown = HistGradientBoostingRegressor(max_iter=30, random_state=0).fit(rows, truth)
+    assert Trees.grown(grown).predict(rows) == pytest.approx(grown.predict(rows), abs=1e-4)
+
+
+def test_axes_are_those_of_kernel_pca() -> None:
+    alike = likeness(12)
+    theirs = KernelPCA(3, kernel="precomputed").fit_transform(alike)
+    assert numpy.abs(Axes.fit(alike, 3).place(alike)) == pytest.approx(numpy.abs(theirs), abs=1e-3)
+
+
+def affinities() -> Affinities:
+    chains = ["".join(DRAW.choice(list("ACDEFGHIKLMNPQRSTVWY"), 120)) for _ in range(24)]
+    chains[1] = chains[0][:60] + "W" + chains[0][61:]  # a mutant
+    drug, protein = (part.ravel() for part in numpy.indices((20, 24)))
+    flat = tuple(f"C{at // 2}" for at in range(20))  # two hands of each drug
+    proteins = tuple(Protein(f"p{at}", chain) for at, chain in enumerate(chains))
+    names = tuple(f"d{at}" for at in range(20))
+    value = DRAW.normal(6, 1, len(drug)) + (drug % 5)
+    return Affinities(names, names, flat, proteins, drug, protein, value, DRAW.integers(-1, 5, len(drug)))
+
+
+FOUND = affinities()
+
+
+def sides(found: Affinities) -> Sides:
+    groups = drug_groups(found), protein_groups(found)
+    fragments = (DRAW.random((len(found.drug_ids), 64)) < 0.3).astype(numpy.float32)
+    profiles = DRAW.random((len(found.proteins), 30)).astype(numpy.float32)
+    profiles /= numpy.linalg.norm(profiles, axis=1, keepdims=True)
+    return Sides(fragments, profiles, DRAW.normal(size=(len(found.proteins), 6)).astype(numpy.float32), *groups)
+
+
+@pytest.mark.parametrize("kind", SPLITS)
+def test_a_cold_side_shares_nothing_with_training(kind: str) -> None:
+    dealt, groups = split(FOUND, kind), (drug_groups(FOUND), protein_groups(FOUND))
+    assert groups[1][0] == groups[1][1] and len(set(groups[0].tolist())) == 10
+    assert (split(FOUND, kind).names == dealt.names).all()
+    train, test = dealt.rows("train"), dealt.rows("test")
+    assert len(train) and len(test)
+    for group, places, cold in zip(groups, (FOUND.drug, FOUND.protein), ("drug", "target"), strict=True):
+        shared = set(group[places[train]].tolist()) & set(group[places[test]].tolist())
+        assert not shared if kind in (f"cold-{cold}", "cold-both") else shared
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_no_posed_pair_finds_itself_or_its_new_side_in_the_memory(regime: str) -> None:
+    known, pairs = sides(FOUND), numpy.stack((FOUND.drug, FOUND.protein), 1)
+    posed = []
+    for source, held in deal(regime, pairs, known, AffinityConfig(parts=3)):  # type: ignore[arg-type]
+        assert not set(source.tolist()) & set(held.tolist())
+        if regime in ("new drug", "both new"):
+            assert not set(known.drug_groups[pairs[source, 0]]) & set(known.drug_groups[pairs[held, 0]])
+        if regime in ("new protein", "both new"):
+            assert not set(known.protein_groups[pairs[source, 1]]) & set(known.protein_groups[pairs[held, 1]])
+        posed += held.tolist()
+    assert sorted(posed) == list(range(len(pairs)))
+
+
+def test_a_model_learns_its_drugs_and_survives_its_folder(tmp_path: Path) -> None:
+    known = sides(FOUND)
+    config = AffinityConfig(parts=3, trees=30, doubts=5, drug_axes=3, protein_axes=4)
+    model = fit(known, FOUND.drug, FOUND.protein, FOUND.value, config=config)
+    words = numpy.zeros(30, numpy.float32)
+    record = AffinityRecord(
+        name="tiny", table="t", unit="pKd", licence="none", backbone_sha256="", drugs={}, proteins={}, trained_on=480,
+        data_sha256="", settings={},
+    )  # fmt: skip
+    bundle = AffinityBundle(record, model, words, words, words)
+    bundle.save(tmp_path / "one")
+    opened = AffinityBundle.load(tmp_path / "one")
+    pairs = numpy.stack((FOUND.drug, FOUND.protein), 1)[::7]
+    whole = numpy.arange(20), numpy.arange(24)
+    strangers = tuple(numpy.full(len(one), -1) for one in whole)
+    widths = []
+    for owns in (whole, strangers):
+        said = [
+            one.predict(*one.likeness(known.fragments, known.profiles, known.states, *owns), pairs)
+            for one in (model, opened.model)
+        ]
+        assert said[0].value == pytest.approx(said[1].value, abs=0.2) and said[0].regime.max() == said[1].regime.min()
+        widths.append(said[1].reach.mean())
+    assert numpy.corrcoef(said[0].value, FOUND.value[::7])[0, 1] > 0
+    assert widths[1] > widths[0], "an answer about two strangers deserves a wider interval"
+    damaged = tmp_path / "one" / "affinity.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    with pytest.raises(BundleError, match="is damaged"):
+        AffinityBundle.load(tmp_path / "one")
+
+
+def test_targets_that_share_a_sequence_are_also_judged_by_it_alone() -> None:
+    chains = list(FOUND.proteins)
+    chains[3] = Protein("phosphorylated", chains[2].sequence)
+    shared = Affinities(**{**vars(FOUND), "proteins": tuple(chains)})
+    dealt = split(shared, "official")
+    blank = numpy.zeros(0, numpy.float32)
+    ready = Prepared(sides(shared), (), blank, blank, blank)
+    said, inside = answers(
+        shared, ready, numpy.flatnonzero(dealt.names != "test"), dealt.rows("test"), "both known", lambda sentence: None
+    )
+    assert {"drug only", "protein only", "nearest neighbour", "KronRLS", "mean", "model"} < set(said)
+    differs = said["model"] != said["model, by sequence"]
+    assert differs.any() and set(shared.protein[dealt.rows("test")][differs].tolist()) == {3}
+    assert inside.shape == said["model"].shape
