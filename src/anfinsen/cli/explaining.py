@@ -1,0 +1,69 @@
+"""The verb that says why: which residues an answer rests on, and what would change it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from anfinsen.cli.screen import Bundled, Threads, app, notices, screen
+
+
+@app.command()
+def explain(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")],
+    task: Annotated[str, typer.Option("--task", help="Whose answer is explained. See `anfinsen tasks`.")],
+    out: Annotated[Path, typer.Option(help="Folder for tracks, substitutions, structures and the page.")] = Path(
+        "explanation"
+    ),
+    residue: Annotated[
+        int | None, typer.Option("--residue", min=1, help="Of a task with an answer a residue: only this residue's.")
+    ] = None,
+    condition: Annotated[
+        list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+    raw_csv: Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")] = False,
+    bundle: Bundled = None,
+    threads: Threads = None,
+) -> None:
+    """Show which residues an answer rests on, whether that can be believed, and which substitutions change it."""
+    from anfinsen import __version__, runtime
+    from anfinsen.data.example import Example
+    from anfinsen.data.readers import read_examples
+    from anfinsen.errors import InputError, UnknownNameError
+    from anfinsen.explain.explanation import explain as explain_one
+    from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.inference.jobs import JobResult, under_conditions
+    from anfinsen.inference.predictor import tasks_of
+    from anfinsen.report.explanation import write_explanations
+    from anfinsen.report.tables import write_refused
+
+    runtime.use_threads(threads)
+    opened = Bundle.load(bundle or default_bundle())
+    known = tasks_of(opened)
+    if task not in known:
+        raise UnknownNameError(f"task in the bundle '{opened.name}'", task, known)
+    found, result = [], JobResult()
+    for record in under_conditions(read_examples(source, column=column), condition or (), [known[task]]):
+        if isinstance(record, InputError):
+            result.refused.append(record)
+        elif isinstance(record, Example):
+            try:
+                with notices.status(f"explaining {escape(record.protein.id)}"):
+                    one = explain_one(opened.network.eval(), known[task], record, residue=residue)
+            except InputError as error:
+                result.refused.append(error)
+                continue
+            found.append(one)
+            result.answered += 1
+            screen.print(f"[bold]{escape(record.protein.id)}[/]")
+            for sentence in one.sentences():
+                screen.print(f"  {escape(sentence)}")
+    about = {"Anfinsen": __version__, "Model": opened.name, "Fingerprint of the model": opened.sha256[:16]}
+    write_explanations(out, found, about=about, raw_csv=raw_csv)
+    write_refused(out / "refused.csv", result.refused, raw=raw_csv)
+    screen.print(f"The page is {escape(str(out / 'explanation.html'))}.")
+    raise typer.Exit(result.exit_code)
