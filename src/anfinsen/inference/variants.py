@@ -20,6 +20,7 @@ from torch import Tensor
 
 from anfinsen.data.alphabet import MASKED_LETTER, RESIDUES, TOKENS
 from anfinsen.data.batch import pack
+from anfinsen.data.substitutions import Surroundings
 from anfinsen.data.variants import Variant
 from anfinsen.errors import BundleError
 from anfinsen.models.network import Network
@@ -28,6 +29,8 @@ Method = Literal["masked", "wild-type"]
 """Hide each scored residue in a copy of its own, or read the protein once as it is."""
 BUDGET = 16_384
 """Tokens of masked copies in one packed row."""
+STRUCTURE, CONSERVATION = "secondary-structure", "conservation"
+"""Heads that are asked about hidden places too, where a network has them."""
 _HEAD = "masked"
 _COLUMNS = [TOKENS.index(residue) for residue in RESIDUES]
 
@@ -73,22 +76,59 @@ def window_around(place: int, length: int, longest: int) -> tuple[int, int]:
     return start, min(length, start + longest)
 
 
-@torch.inference_mode()
+def look_around(network: Network, sequence: str, groups: Sequence[Sequence[int]] | None = None) -> Surroundings:
+    """What the network says of places that it does not see, for groups of 1-based positions hidden together.
+
+    Every position alone if no groups are given. Answers come group by group, (P,) over all their positions. Asks the
+    heads for masked residues, secondary structure and conservation, those of them that there are.
+    """
+    groups = [[position] for position in range(1, len(sequence) + 1)] if groups is None else groups
+    hidden = [(place - 1, [other - 1 for other in group]) for group in groups for place in group]
+    names = [name for name in (_HEAD, STRUCTURE, CONSERVATION) if name in network.heads]
+    found = _read_hidden(network, sequence, hidden, names)
+    logits = {name: rows.double().cpu() for name, rows in found.items()}
+    chances = {name: rows.softmax(-1).numpy() for name, rows in logits.items() if name != _HEAD}
+    grades = chances.get(CONSERVATION)
+    return Surroundings.of(
+        len(hidden),
+        log_likelihood=logits[_HEAD][:, _COLUMNS].log_softmax(-1).numpy() if _HEAD in logits else None,
+        structure=chances[STRUCTURE][:, :2] if STRUCTURE in chances else None,
+        grade=None if grades is None else grades @ numpy.arange(1, grades.shape[1] + 1),
+    )
+
+
 def _masked_logits(network: Network, sequence: str, places: Sequence[int]) -> Tensor:
     """The head's logits (P, vocabulary) at each place, hidden in a copy of its own."""
+    return _read_hidden(network, sequence, [(place, [place]) for place in places], [_HEAD])[_HEAD]
+
+
+@torch.inference_mode()
+def _read_hidden(
+    network: Network, sequence: str, hidden: Sequence[tuple[int, Sequence[int]]], names: Sequence[str]
+) -> dict[str, Tensor]:
+    """The outputs of some heads at each place (P, size), in a copy in which it and its companions are hidden."""
     longest = int(getattr(network.body, "longest", len(sequence)))
-    copies, hidden = [], []
-    for place in places:
+    copies, places = [], []
+    for place, companions in hidden:
         start, end = window_around(place, len(sequence), longest)
-        copies.append(sequence[start:place] + MASKED_LETTER + sequence[place + 1 : end])
-        hidden.append(place - start)
+        letters = list(sequence)
+        for companion in companions:
+            letters[companion] = MASKED_LETTER
+        copies.append("".join(letters[start:end]))
+        places.append(place - start)
     step = max(1, BUDGET // (min(longest, len(sequence)) + 2))
-    chunks = []
+    chunks: dict[str, list[Tensor]] = {name: [] for name in names}
     for begin in range(0, len(copies), step):
         states, lengths = _states(network, copies[begin : begin + step])
         starts = numpy.cumsum([0, *lengths[:-1]])
-        chunks.append(_expected(network, states[torch.from_numpy(starts + hidden[begin : begin + step])]))
-    return torch.cat(chunks)
+        chosen = torch.from_numpy(starts + places[begin : begin + step])
+        for name in names:
+            if name == _HEAD:
+                chunks[name].append(_expected(network, states[chosen]))
+            else:
+                nothing = states.new_zeros(len(lengths), 0)
+                chunks[name].append(network.ask(name, states, lengths, nothing).float()[chosen])
+    return {name: torch.cat(rows) for name, rows in chunks.items()}
 
 
 @torch.inference_mode()

@@ -1,0 +1,166 @@
+"""Verbs about mutations: the whole scan of a protein, and variants that might be better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from anfinsen.cli.screen import Bundled, Threads, app, screen
+
+if TYPE_CHECKING:
+    from anfinsen.errors import InputError
+    from anfinsen.inference.scan import Scan, Scanner
+    from anfinsen.report.heat import Section
+    from anfinsen.structure.protein import Protein
+
+Source = Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")]
+Column = Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")]
+Raw = Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")]
+Ph = Annotated[float | None, typer.Option("--ph", min=0, max=14, help="The pH at which stability is asked; 7.")]
+Warm = Annotated[float | None, typer.Option("--temperature", min=0, max=120, help="Its temperature in °C; 25.")]
+PAGE = "report.html"
+
+
+@app.command()
+def scan(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Folder for the maps, the tables and the page.")] = Path("scan"),
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Measured variants of the one protein: variant, score (CSV).")
+    ] = None,
+    first: Annotated[int, typer.Option("--first", help="The number that the table gives the first residue.")] = 1,
+    ph: Ph = None,
+    temperature: Warm = None,
+    column: Column = None,
+    raw_csv: Raw = False,
+    bundle: Bundled = None,
+    threads: Threads = None,
+) -> None:
+    """Score every substitution of each protein in FILE, as a heat map and a table."""
+    from anfinsen import runtime
+    from anfinsen.errors import UsageError
+    from anfinsen.inference.measured import learn, read_table
+    from anfinsen.report.heat import scan_section, strip, write_scan
+
+    runtime.use_threads(threads)
+    refused: list[InputError] = []
+    proteins = list(_proteins(source, column, refused))
+    if data is not None and len(proteins) != 1:
+        raise UsageError(
+            f"The measured variants are of one protein, but {source} has {len(proteins)}.",
+            remedy="Give a file with that protein alone.",
+        )
+    scanner, about = _opened(bundle)
+    table = read_table(data, proteins[0].sequence, first=first) if data is not None else None
+    refused += table.refused if table is not None else ()
+    sections = []
+    for protein in proteins:
+        found: Scan = scanner.scan(protein, _conditions(ph, temperature))
+        if table is not None:
+            found, _ = learn(found, table)
+        write_scan(out, found, raw=raw_csv)
+        sections.append(scan_section(found))
+        screen.print(f"[bold]{escape(protein.id)}[/]  {escape(found.sentence())}")
+        for line in strip(found):
+            screen.print(line)
+        for text in (found.basis(), *found.findings, *(message.text for message in found.messages)):
+            screen.print(f"  {escape(text)}")
+    standfirst = "What each of the twenty residues at each place would do. Scores are predictions, not measurements."
+    _finish(out, "Every substitution", standfirst, sections, about, refused, raw_csv)
+
+
+@app.command()
+def propose(
+    source: Source,
+    toward: Annotated[
+        str,
+        typer.Option(
+            help="tm, stability, or a task of the bundle: solubility, optimal-ph=down, localization=Nucleus ..."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the table and the page.")] = Path("proposals"),
+    count: Annotated[int, typer.Option(min=1, max=100, help="Suggestions a protein.")] = 10,
+    changes: Annotated[int, typer.Option(min=1, max=6, help="Substitutions in one suggestion at most.")] = 3,
+    ph: Ph = None,
+    temperature: Warm = None,
+    column: Column = None,
+    raw_csv: Raw = False,
+    bundle: Bundled = None,
+    threads: Threads = None,
+) -> None:
+    """Suggest variants of each protein in FILE that might be better, with reason, range and risks."""
+    from anfinsen import runtime
+    from anfinsen.inference.proposals import Proposer, read_goal
+    from anfinsen.report.heat import proposal_section, stem, write_proposals
+
+    runtime.use_threads(threads)
+    scanner, about = _opened(bundle)
+    goal = read_goal(toward, [name for name in scanner.bundle.records if name in scanner.network.heads])
+    refused: list[InputError] = []
+    sections = []
+    for protein in _proteins(source, column, refused):
+        found: Scan = scanner.scan(protein, _conditions(ph, temperature))
+        best = Proposer(scanner, found, goal, _conditions(ph, temperature)).propose(count, changes)
+        write_proposals(out / f"{stem(found)}.csv", best, goal, raw=raw_csv)
+        section = proposal_section(found, best, goal)
+        sections.append(section)
+        screen.print(f"[bold]{escape(protein.id)}[/]  {escape(section.lead)}")
+        for one in best:
+            reach = "" if one.low is None or one.high is None else f" ({one.low:+.2f} to {one.high:+.2f})"
+            screen.print(f"  [bold]{one.name}[/]  {one.gain:+.2f} {goal.unit}{reach}  {escape(one.claim(goal))}")
+            screen.print(f"    {escape(one.reason)} Risks: {escape('; '.join(one.risks) or 'none seen')}.")
+    standfirst = f"Suggestions toward {goal.words}. Each is a hypothesis to test at the bench, not a result."
+    _finish(out, "Variants that might be better", standfirst, sections, about, refused, raw_csv)
+
+
+def _opened(bundle: Path | None) -> tuple[Scanner, dict[str, str]]:
+    """The scanner, and what the page says of its origin."""
+    from anfinsen import __version__
+    from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.inference.scan import Scanner
+
+    opened = Bundle.load(bundle or default_bundle())
+    about = {"Anfinsen": __version__, "Model": opened.name, "Fingerprint of the model": opened.sha256[:16]}
+    return Scanner(opened), about
+
+
+def _proteins(source: str, column: str | None, refused: list[InputError]) -> Iterator[Protein]:
+    """The proteins; refusals are kept, twins are answered once."""
+    from anfinsen.data.readers import read_proteins
+    from anfinsen.errors import InputError
+
+    for record in read_proteins(source, column=column):
+        if isinstance(record, InputError):
+            refused.append(record)
+        else:
+            yield record
+
+
+def _conditions(ph: float | None, temperature: float | None) -> dict[str, float]:
+    told = {"ph": ph, "temperature": temperature}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _finish(
+    out: Path,
+    title: str,
+    standfirst: str,
+    sections: Sequence[Section],
+    about: Mapping[str, str],
+    refused: Sequence[InputError],
+    raw: bool,
+) -> None:
+    """Write the page and what was refused, and leave with the exit code."""
+    from anfinsen.report.heat import write_page
+    from anfinsen.report.tables import write_refused
+
+    write_page(out / PAGE, title, standfirst, sections, about=about, refused=refused)
+    write_refused(out / "refused.csv", refused, raw=raw)
+    screen.print(f"The page is {escape(str(out / PAGE))}; tables and pictures lie beside it.")
+    for error in refused:
+        screen.print(f"[red]Refused:[/] {escape(str(error))}")
+    raise typer.Exit(1 if not sections else 3 if refused else 0)
