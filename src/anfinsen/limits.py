@@ -18,6 +18,8 @@ class Limits(Config):
     """Residues of the shortest chain that is answered; shorter peptides are outside every model's training."""
     max_residues: int = 100_000
     """Residues of the longest chain that is answered, in overlapping windows; titin has 34,350."""
+    nucleotides: int = 20_000_000
+    """Letters of the longest DNA or RNA in which genes are looked for; most genomes of bacteria have fewer."""
     window_residues: int = 5_000
     """Residues that go through the language model at once; a longer chain is cut into overlapping windows."""
     fold_residues_gpu: int = 1_024

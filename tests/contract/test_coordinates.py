@@ -85,6 +85,14 @@ def test_atoms_are_in_angstrom_in_the_original_frame_and_nan_where_missing(table
     assert numpy.isnan(alpha.atoms["CA"][0]).all()
 
 
+def test_a_chain_of_a_table_is_a_backbone_as_that_of_a_file(tables: Path) -> None:
+    gap, alpha, _ = load_chains("train")
+    backbone = gap.backbone
+    assert (backbone.points.shape, backbone.breaks.shape, backbone.origin) == ((4, 5, 3), (3,), "experimental")
+    assert numpy.array_equal(backbone.alphas, gap.atoms["CA"])
+    assert numpy.isnan(alpha.backbone.atom("N")).all()
+
+
 def test_unseen_residues_are_counted_by_the_numbers_or_in_the_whole_molecule(tables: Path) -> None:
     gap = load_chains("train")[0]
     assert (gap.whole, gap.places.tolist(), gap.numbers.tolist()) == (None, [0, 1, 4, 5], [7, 8, 11, 12])

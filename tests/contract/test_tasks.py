@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from anfinsen.data.batch import Stream
-from anfinsen.data.example import Example
+from anfinsen.data.example import Example, Value
 from anfinsen.data.neighbours import Reach
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
@@ -19,7 +19,10 @@ from anfinsen.models.network import NativeBody, Network
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import ask, validation_loss
-from anfinsen.tasks.targets import Label, Number, Tokens
+from anfinsen.tasks.cleavage import Cut
+from anfinsen.tasks.targets import Classes, Label, Number, Tokens
+from anfinsen.tasks.tracks import Tracks
+from anfinsen.tasks.values import Values
 from anfinsen.training.engine import Course, TrainConfig, Trainer
 
 NAMES = list(TASKS)
@@ -31,15 +34,25 @@ def make_examples(task: Task, count: int = 8) -> list[Example]:
     made = []
     for index in range(count):
         sequence = "".join(generator.choice(list("ACDEFGHIKLMNPQRSTVWY"), size=int(generator.integers(20, 50))))
-        value: str | float | None = None
-        if isinstance(task.target, Label):
+        value: Value | None = None
+        mask = None
+        if isinstance(task.target, Cut):
+            value, cut = task.target.classes[index % 2], (8 + index) * (index % 2)
+            mask = "1" * cut + "0" * (len(sequence) - cut)
+        elif isinstance(task.target, Label):
             value = task.target.classes[index % len(task.target.classes)]
+        elif isinstance(task.target, Classes):  # any of several names
+            value = (task.target.classes[-1 - index % len(task.target.classes)],)
         elif isinstance(task.target, Number):
             value = task.target.center + task.target.spread * float(generator.normal())
         elif isinstance(task.target, Tokens) and task.target.head == "residue":
             value = "".join(generator.choice(list(task.target.letters), size=len(sequence)))
+        elif isinstance(task.target, Tracks):
+            value = tuple("".join(generator.choice(["0", "1"], size=len(sequence))) for _ in task.target.names)
+        elif isinstance(task.target, Values):
+            value = tuple(generator.normal(task.target.center, task.target.spread, size=len(sequence)).tolist())
         conditions = {condition.name: condition.center for condition in task.conditions if index % 2}
-        made.append(task.pose(Example(Protein(f"p{index}", sequence), value, None, conditions), index))
+        made.append(task.pose(Example(Protein(f"p{index}", sequence), value, mask, conditions), index))
     return made
 
 

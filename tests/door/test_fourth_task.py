@@ -101,7 +101,18 @@ def test_a_public_backbone_by_name_is_trained_on_frozen_and_only_named_in_the_bu
     (charge / "recipe.toml").write_text(recipe.replace("frozen", "full"))
     refused = run(app, ["train", "--recipe", str(charge / "recipe.toml"), "--out", str(charge / "full")])
     assert isinstance(refused.exception, ConfigError)
-    assert "can be used frozen only" in str(refused.exception)
+    assert "cannot be trained in full: its weights are not stored in a bundle." in str(refused.exception)
+
+    lora = recipe.replace("frozen", "lora").replace("steps = 30", "steps = 4")
+    (charge / "recipe.toml").write_text(lora)
+    learnt = run(app, ["train", "--recipe", str(charge / "recipe.toml"), "--out", str(charge / "lora")])
+    assert learnt.exit_code == 0, learnt.output
+    bundle = charge / "lora" / "bundle"
+    assert (bundle / "corrections.safetensors").exists() and not (bundle / "model.safetensors").exists()
+    checked = run(app, ["verify", str(bundle)])
+    assert checked.exit_code == 0, checked.output
+    (bundle / "corrections.safetensors").unlink()
+    assert run(app, ["verify", str(bundle)]).exit_code == 1
 
 
 def save_protbert(folder: Path) -> Path:

@@ -23,6 +23,8 @@ from anfinsen.report.terminal import show, show_scores
 from anfinsen.structure.protein import Message
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import Answer, Label, Number, Target, Tokens
+from anfinsen.tasks.tracks import Tracks
+from anfinsen.tasks.values import Values
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 PLACES = ("Nucleus", "Cytoplasm", "Extracellular", "Plastid", "Peroxisome")
@@ -320,6 +322,50 @@ def test_a_new_kind_of_answer_needs_no_change_here(tmp_path: Path) -> None:
         assert words in page.text, words
     assert "<details>" in text
     assert "The model carries no score for this question." in page.text
+
+
+def test_sites_grades_and_ranges_are_drawn_along_the_chain_and_explained(tmp_path: Path) -> None:
+    length = len(UBIQUITIN)
+    grades = ("19" * length)[:length]
+    chances = [0.9 if place == 4 else 0.3 if place == 9 else 0.01 for place in range(length)]
+    answers: dict[str, Answer] = {
+        "held": {
+            "tokens": "----M" + "-" * (length - 5),
+            "probabilities": {"metal": chances, "small": [0.0] * length},
+            "letters": {"metal": "M", "small": "S"},
+            "thresholds": {"metal": 0.5, "small": 0.5},
+            "sets": ["M" if chance > 0.2 else "" for chance in chances],
+        },
+        "kept": {"tokens": grades, "probabilities": {"1": [0.5] * length, "9": [0.5] * length}},
+        "loose": {"values": [1.0, 9.0] * 38, "low": [-1.0, 7.0] * 38, "high": [2.0, 12.0] * 38, "unit": "Z"},
+    }
+    tasks = {
+        "held": a_task("held", Tracks(("metal", "small"), ("M", "S")), "site F1", lambda answer: "It holds a metal."),
+        "kept": a_task("kept", Tokens(("1", "9"), ("varies", "stays")), "Q3", lambda answer: "It is kept."),
+        "loose": a_task(
+            "loose",
+            Values("Z", zones=((3.0, "disordered"), (float("inf"), "folded"))),
+            "rmse per residue",
+            lambda answer: "It is loose.",
+        ),
+    }
+    text, page = write(tmp_path, [Prediction("p", UBIQUITIN, "0" * 64, answers)], tasks=tasks, records={})
+    for words in (
+        "1 metal",  # the short form of the answer
+        "metal, V5, 90%",  # the tooltip of the site that is said
+        "metal, G10, 30%, not ruled out",
+        "2 of 76 residues",
+        "±2.0 Z",
+        "residue 2: 9.0 Z, folded, likely 7.0 to 12",
+        "metal: 5.",  # for those who cannot see it
+        "pale: not said, but not ruled out",
+        "thin line: the range that holds nine residues in ten",
+    ):
+        assert words.replace(" Z", "\N{NO-BREAK SPACE}Z") in page.text or words in page.text, words
+    styles = " ".join(str(attributes.get("class")) for _, attributes in page.elements)
+    for style in ("site0 firm", "site0 faint", "zone0", "zone1", "grade1", "grade9"):
+        assert style in styles, style
+    assert "site1 firm" not in text.split("</figcaption>")[1]
 
 
 def test_a_giant_protein_is_drawn_as_an_overview_alone(tmp_path: Path) -> None:

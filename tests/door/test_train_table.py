@@ -307,3 +307,49 @@ def test_too_few_families_and_no_file_are_refused(tmp_path: Path, body: Path) ->
     )
     missing = train("no.csv", tmp_path / "run", body)
     assert str(missing.exception) == "There is no file 'no.csv'. Give the path of a table."
+
+
+def test_a_bundle_knows_the_table_it_learnt_from(tmp_path: Path, body: Path) -> None:
+    sequences, labels = proteins(30)
+    source = write(tmp_path / "own.csv", {"sequence": sequences, "label": labels})
+    out = tmp_path / "run"
+    slow = train(source, out, body, "--slow")
+    assert slow.exit_code == 0, slow.output
+    # the network that is kept is walked through once, and learns after that
+    assert slow.output.count("One batch of 'own', slowly") == 1
+    assert slow.output.index("The plan") < slow.output.index("slowly") < slow.output.index("How good it is")
+
+    def verify(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["verify", str(out / "bundle"), *words])
+        return result.exit_code, sentences(result) + str(result.exception or "")
+
+    assert verify("--data")[0] == 0
+    assert "Its table is its owner's; name it to have it compared: --data TABLE." in verify("--data")[1]
+    code, told = verify("--data", str(source))
+    assert code == 0 and "The 30 training proteins are the ones it learnt from." in told
+    assert "The table is dealt as it was" in told
+    write(source, {"sequence": sequences, "label": [*labels[:28], labels[29], labels[28]]})
+    code, told = verify("--data", str(source))
+    assert code == 1 and "is not the one it learnt from: SHA-256" in told
+    write(source, {"sequence": sequences[:28], "label": labels[:28]})
+    code, told = verify("--data", str(source))
+    assert code == 1 and "28 training rows come of it, and it learnt from 30." in told
+    assert "There is no table" in verify("--data", str(tmp_path / "none.csv"))[1]
+    assert "was named, and --data was not." in verify(str(source))[1]
+
+
+def test_heats_over_rounds_keep_proteins_that_are_never_trained_on(tmp_path: Path, body: Path) -> None:
+    sequences, labels = proteins(40)
+    source = write(tmp_path / "own.csv", {"sequence": sequences, "label": labels})
+    settings = ("--heat", "--set", "train.steps=2", "--set", "train.judge_every=1")
+    planned = sentences(train(source, tmp_path / "run", body, *settings, "--plan"))
+    assert "cold (the head), warm (small adapters in the body too), hot (the whole body)" in planned
+    result = train(source, tmp_path / "run", body, *settings)
+    assert result.exit_code == 0, result.output
+    told = sentences(result)
+    assert "Now once more on 30 proteins; the other 10 tell when a heat is over." in told
+    assert "Cold is over: its best loss on proteins it never trains on is" in told
+    record = Bundle.load(tmp_path / "run" / "bundle").records["own"]
+    assert (record.trained_on, record.calibration["n"]) == (30, 40.0)
+    checked = CliRunner().invoke(app, ["verify", str(tmp_path / "run" / "bundle"), "--data", str(source)])
+    assert checked.exit_code == 0, checked.output

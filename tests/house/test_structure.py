@@ -20,6 +20,7 @@ FLOORS = {
     "runtime": 1,
     "limits": 1,
     "intake": 1,
+    "sandbox": 1,
     "structure": 1,
     "drug": 2,
     "models": 2,

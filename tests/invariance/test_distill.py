@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -11,11 +12,13 @@ import torch
 from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 from typer.testing import CliRunner
 
+from anfinsen.bench import distillation
 from anfinsen.bench.distillation import distillation_rows
+from anfinsen.bench.suite import sittings, suites
 from anfinsen.cli import app
 from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.errors import ConfigError, UnknownNameError, UsageError
+from anfinsen.errors import ConfigError, MissingDataError, UnknownNameError, UsageError
 from anfinsen.hub import lock
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
@@ -190,6 +193,37 @@ def test_a_student_comes_nearer_to_its_teacher_and_names_it(tmp_path: Path, teac
     assert opened.verify() == []
     rows = distillation_rows(teacher, student, [])
     assert rows == []
+
+
+def test_the_student_that_comes_with_the_package_is_a_study_of_the_suite_train(
+    tmp_path: Path, teacher: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (study,) = sittings(["distillation"])
+    assert study in suites()["train"]
+    teacher.save(tmp_path / "teacher")
+    known = {"first-half": FIRST, "halves": HALVES}
+    for name, value in {
+        "STUDENT": tmp_path / "student" / "bundle",
+        "default_bundle": lambda: tmp_path / "teacher",
+        "TASKS_OF_SUITE": tuple(known),
+        "TASKS": known,
+    }.items():
+        monkeypatch.setattr(distillation, name, value)
+    told: list[str] = []
+    ask = partial(distillation.student_rows, limit=30, tell=told.append)
+    with pytest.raises(MissingDataError, match="No student comes with this copy of Anfinsen") as missing:
+        ask(teacher.network, "anfinsen old-master")
+    assert "--student half" in missing.value.remedy
+    opened = Bundle.load(tmp_path / "teacher")
+    distill(opened, list(known.values()), recipe(), tmp_path / "student")
+    with pytest.raises(UnknownNameError):
+        ask(opened.network, "anfinsen another")
+    rows = ask(opened.network, "anfinsen old-master")
+    assert {(row.suite, row.task, row.metric, row.split) for row in rows} >= {
+        ("train", task, metric, "distilled") for task in known for metric in ("compute_ratio", "accuracy_loss")
+    }
+    assert all(row.n == 30 and row.value < 0.9 for row in rows if row.metric == "compute_ratio")
+    assert not any("older teacher" in sentence for sentence in told)
 
 
 def test_a_resumed_distillation_equals_an_unbroken_one(tmp_path: Path, teacher: Bundle) -> None:

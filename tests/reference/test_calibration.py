@@ -7,7 +7,16 @@ import pytest
 
 from anfinsen.data.example import Example
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.targets import Label, Number, conformal_quantile, fit_scaling, fit_temperature, softmax
+from anfinsen.tasks.targets import (
+    CLASS_COVERAGE,
+    FLOOR,
+    Label,
+    Number,
+    conformal_quantile,
+    fit_scaling,
+    fit_temperature,
+    softmax,
+)
 
 PROTEIN = Protein("p", "ACDEFGHIKL")
 
@@ -51,6 +60,33 @@ def test_sets_of_labels_hold_the_truth_nine_times_in_ten() -> None:
         answers = [target.answer(row * 2, calibration) for row in logits[600:]]
         shares.append(numpy.mean([value in answer["set"] for value, answer in zip(truth[600:], answers, strict=True)]))
     assert 0.88 < numpy.mean(shares) < 0.92
+
+
+def test_a_rare_and_hard_class_is_covered_where_it_has_rows_enough() -> None:
+    target = Label(("common", "usual", "rare"))
+    with_floor, without, everyone = [], [], []
+    for seed in range(20):
+        generator = numpy.random.default_rng(seed)
+        truth = generator.choice(3, p=(0.5, 0.44, 0.06), size=1200)
+        logits = generator.normal(size=(1200, 3))
+        seen = numpy.where(truth == 2, generator.integers(0, 2, 1200), truth)  # a rare one looks like one of the others
+        logits[numpy.arange(1200), seen] += 3.0
+        examples = [Example(PROTEIN, target.classes[at]) for at in truth]
+        calibration = target.calibrate(list(logits[:600]), examples[:600])
+        assert all(f"{FLOOR}{name}" in calibration for name in target.classes)
+        plain = {key: value for key, value in calibration.items() if not key.startswith(FLOOR)}
+        rare = truth[600:] == 2
+        for found, known in ((with_floor, calibration), (without, plain)):
+            sets = [target.answer(row, known)["set"] for row in logits[600:]]
+            held = numpy.array([target.classes[at] in one for at, one in zip(truth[600:], sets, strict=True)])
+            found.append(held[rare].mean())
+            if known is calibration:
+                everyone.append(held.mean())
+    assert numpy.mean(without) < 0.7
+    assert numpy.mean(with_floor) > CLASS_COVERAGE - 0.03
+    assert numpy.mean(everyone) > 0.89
+    few = target.calibrate(list(logits[:60]), examples[:60])
+    assert f"{FLOOR}rare" not in few and f"{FLOOR}common" in few
 
 
 def test_intervals_hold_the_truth_nine_times_in_ten_and_are_wider_where_the_network_doubts() -> None:

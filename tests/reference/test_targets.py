@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy
 import pytest
+import scipy.stats
 import torch
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score
@@ -138,10 +139,13 @@ def test_numbers_a_residue_are_learned_where_known_and_their_calibration_is_a_st
     target = Values("", center=2.0, spread=4.0)
     examples, _ = valued(3)
     truth = numpy.concatenate([target.encode(example) for example in examples])
-    loss, count = target.loss(torch.zeros(72, 1), torch.from_numpy(truth))
+    loss, count = target.loss(torch.zeros(72, 2), torch.from_numpy(truth))
     assert count == 69
-    assert float(loss) == pytest.approx(float(numpy.nansum(truth**2)), rel=1e-5)
-    outputs = [(numpy.nan_to_num(target.encode(example)) / 2 + 1)[:, None] for example in examples]
+    # squared error, and the surprise of a bell curve of spread one
+    bell = -scipy.stats.norm.logpdf(truth[~numpy.isnan(truth)]) - numpy.log(2 * numpy.pi) / 2
+    assert float(loss) == pytest.approx(float(numpy.nansum(truth**2) + bell.sum()), rel=1e-5)
+    places = [numpy.nan_to_num(target.encode(example)) / 2 + 1 for example in examples]
+    outputs = [numpy.stack([place, numpy.zeros(24)], axis=1) for place in places]
     calibration = target.calibrate(outputs, examples)
     assert (calibration["scale"], calibration["shift"]) == pytest.approx((2.0, -2.0), abs=1e-4)
     with pytest.raises(UsageError) as told:
@@ -157,11 +161,12 @@ def test_their_baselines_answer_in_the_models_form_and_do_not_see_the_test(kind:
     task = custom.task("own")
     examples = several(40, unknown=True) if kind == "labels" else valued(40)[0]
     baselines = baselines_for(task)
-    assert len(baselines) == (3 if kind == "labels" else 2)
+    assert len(baselines) == (3 if kind == "labels" else 4)
     for baseline in baselines:
         asked = [replace(example, value=None) for example in examples[30:]]
         answers = baseline.answer(examples[:30], asked, task)
-        assert [set(answer) for answer in answers] == [{"labels"} if kind == "labels" else {"values", "unit"}] * 10
+        form = {"labels"} if kind == "labels" else {"values", "low", "high", "unit"}
+        assert [set(answer) for answer in answers] == [form] * 10
         assert answers == baseline.answer(examples[:30], examples[30:], task)
 
 

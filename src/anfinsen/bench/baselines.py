@@ -3,8 +3,10 @@
     label    majority, composition, nearest neighbour
     number   mean, composition, composition + conditions, nearest neighbour
     labels   frequencies, composition, nearest neighbour
-    tokens   majority, window
-    values   mean, window
+    tokens   majority,    residue type, window, nearest neighbour (see `residues`)
+    values   mean,        residue type, window, nearest neighbour
+    tracks   frequencies, residue type, window, nearest neighbour
+    tree, terms    frequency, composition, homology transfer (see `function`)
     masked   unigram, 3-gram
 
 Each is a function (train, test, task) -> answers in the JSON form of the task's target. They are fitted on the
@@ -14,26 +16,23 @@ training split only, are the same on every run, and take less than a minute on o
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
-from sklearn.neural_network import MLPClassifier
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from anfinsen.bench.ngrams import CORPUS_SAMPLE, HIDDEN, LETTERS, letters_of, masked_trigram, masked_unigram
+from anfinsen.bench import function, residues
+from anfinsen.bench.ngrams import CORPUS_SAMPLE, masked_trigram, masked_unigram
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
 from anfinsen.data.neighbours import most_alike
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import UNKNOWN, Answer, Number
+from anfinsen.tasks.targets import Answer, Number
 
 Floats = NDArray[numpy.floating[Any]]
 Places = NDArray[numpy.int64]
@@ -41,10 +40,6 @@ Error = Callable[[Places, Places], float]
 """How wrong it is to answer some training proteins by others, both given by their places."""
 Fit = Callable[[Sequence[Example], Sequence[Example], Task], list[Answer]]
 
-WINDOW = 15
-"""Residues that the window baseline sees, the asked one in the middle."""
-WINDOW_RESIDUES = 200_000
-"""Training residues that the window baseline is fitted on."""
 WORD_LENGTHS = (4, 3, 2, 5)
 """Lengths of the words by which neighbours are compared; the best within training is taken, the first among equals."""
 HELD_OUT = 500
@@ -233,86 +228,19 @@ def number_neighbour(train: Sequence[Example], test: Sequence[Example], task: Ta
     return _number_answers(values[nearest], float(values.std()), task)
 
 
-# One letter a residue -----------------------------------------------------------------------------------------------
-
-
-def tokens_majority(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
-    """The most frequent letter of the training split, for every residue."""
-    letters = numpy.concatenate([task.target.encode(example) for example in train])
-    shares = numpy.bincount(letters[letters != UNKNOWN], minlength=task.target.size)
-    row = numpy.log(numpy.maximum(shares / shares.sum(), _FLOOR))
-    return [task.target.answer(numpy.tile(row, (len(example.protein), 1)), {}) for example in test]
-
-
-def tokens_window(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
-    """A small network on which residue stands at each of `WINDOW` places around the asked one."""
-    generator = numpy.random.default_rng(_SEED)
-    rows, letters, taken = [], [], 0
-    for index in generator.permutation(len(train)):
-        truth = task.target.encode(train[index])
-        known = (truth != UNKNOWN).nonzero()[0]
-        rows.append(_windows(train[index].protein.sequence)[known])
-        letters.append(truth[known])
-        taken += len(known)
-        if taken >= WINDOW_RESIDUES:
-            break
-    truth = numpy.concatenate(letters)
-    if len(numpy.unique(truth)) < 2:
-        return tokens_majority(train, test, task)
-    batch = min(512, len(truth))
-    model = MLPClassifier((64,), alpha=1e-4, batch_size=batch, learning_rate_init=1e-3, max_iter=8, random_state=_SEED)
-    with warnings.catch_warnings():
-        # a fixed, small number of passes is the point: the baseline must stay cheap
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(_one_hot(numpy.concatenate(rows)), truth)
-    answers = []
-    for example in test:
-        shares = numpy.zeros((len(example.protein), task.target.size))
-        shares[:, model.classes_] = model.predict_proba(_one_hot(_windows(example.protein.sequence)))
-        answers.append(task.target.answer(numpy.log(numpy.maximum(shares, _FLOOR)), {}))
-    return answers
-
-
-# One number a residue -------------------------------------------------------------------------------------------------
-
-
-def values_mean(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
-    """The mean of the training residues, for every residue."""
-    mean = float(numpy.nanmean(numpy.concatenate([task.target.encode(example) for example in train])))
-    return [task.target.answer(numpy.full((len(example.protein), 1), mean), {}) for example in test]
-
-
-def values_window(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
-    """Ridge regression on which residue stands at each of `WINDOW` places around the asked one."""
-    generator = numpy.random.default_rng(_SEED)
-    rows, numbers, taken = [], [], 0
-    for index in generator.permutation(len(train)):
-        truth = task.target.encode(train[index])
-        known = (~numpy.isnan(truth)).nonzero()[0]
-        rows.append(_windows(train[index].protein.sequence)[known])
-        numbers.append(truth[known])
-        taken += len(known)
-        if taken >= WINDOW_RESIDUES:
-            break
-    model = Ridge(10.0, solver="lsqr").fit(_one_hot(numpy.concatenate(rows)), numpy.concatenate(numbers))
-    said = (model.predict(_one_hot(_windows(example.protein.sequence)))[:, None] for example in test)
-    return [task.target.answer(outputs, {}) for outputs in said]
-
-
-def _windows(sequence: str) -> NDArray[numpy.int64]:
-    """The letters around each residue, (L, WINDOW); beyond the ends stands the place of the unknown."""
-    padded = numpy.pad(letters_of(sequence), WINDOW // 2, constant_values=HIDDEN)
-    return numpy.lib.stride_tricks.sliding_window_view(padded, WINDOW)
-
-
-def _one_hot(windows: NDArray[numpy.int64]) -> csr_matrix:
-    columns = windows + LETTERS * numpy.arange(WINDOW)
-    ends = numpy.arange(0, columns.size + 1, WINDOW)
-    ones = numpy.ones(columns.size, dtype=numpy.float32)
-    return csr_matrix((ones, columns.ravel(), ends), shape=(len(windows), LETTERS * WINDOW))
-
-
+_RESIDUES = (
+    Baseline("residue type", residues.by(residues.residue)),
+    Baseline("window", residues.by(residues.window)),
+    Baseline("nearest neighbour", residues.by(residues.neighbour)),
+)
+_FUNCTION = (
+    Baseline("frequency", function.frequency),
+    Baseline("composition", function.by_features(composition)),
+    Baseline("homology transfer", function.homology),
+)
 BASELINES: dict[str, tuple[Baseline, ...]] = {
+    "tree": _FUNCTION,
+    "terms": _FUNCTION,
     "label": (
         Baseline("majority", label_majority),
         Baseline("composition", label_composition),
@@ -329,11 +257,13 @@ BASELINES: dict[str, tuple[Baseline, ...]] = {
         Baseline("composition + conditions", number_conditions, needs_conditions=True),
         Baseline("nearest neighbour", number_neighbour),
     ),
-    "tokens": (Baseline("majority", tokens_majority), Baseline("window", tokens_window)),
-    "values": (Baseline("mean", values_mean), Baseline("window", values_window)),
+    "tokens": (Baseline("majority", residues.by(residues.prior)), *_RESIDUES),
+    "values": (Baseline("mean", residues.by(residues.prior)), *_RESIDUES),
+    "tracks": (Baseline("frequencies", residues.by(residues.prior)), *_RESIDUES),
     "masked": (
         Baseline(f"unigram (of {CORPUS_SAMPLE:,} proteins)", masked_unigram),
         Baseline(f"3-gram (of {CORPUS_SAMPLE:,} proteins)", masked_trigram),
     ),
 }
-"""The baselines of each kind of answer."""
+BASELINES["cut"] = BASELINES["label"]
+"""The baselines of each kind of answer; of a cut they say whether, and leave open where."""

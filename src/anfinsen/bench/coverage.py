@@ -9,8 +9,10 @@ NOT like the validation split, is what the rows 'coverage' of the suite 'sequenc
 
 Residues of one protein are not exchangeable, so the sets of secondary structure are calibrated by proteins, and a
 protein counts by the share of its residues whose true letter is in its set. The rows of classes and of bands of
-identity to training show for whom 90 % is not kept. Coverage alone is cheap (name every class), so it is told beside
-it how much an answer leaves open.
+identity to training show for whom 90 % is not kept. A class with at least 20 calibration rows is promised 85 % of its
+own; a rarer one is promised nothing. On 900 proteins of localization that floor raised the endoplasmic reticulum from
+74 to 85 % and made sets longer, from 2.4 to 2.8 classes; 90 % for every class would have taken 3.8. Coverage alone is
+cheap (name every class), so it is told beside it how much an answer leaves open.
 """
 
 from __future__ import annotations

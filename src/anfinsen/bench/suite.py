@@ -72,7 +72,11 @@ STUDIES = (
     Study(TRANSFER, TRANSFER, "anfinsen.bench.transfer:transfer_rows", is_slow=True),
     Study(TRAIN, "gb1", "anfinsen.bench.train:landscape_rows", is_slow=True),
     Study(TRAIN, "localization-modes", "anfinsen.bench.train:localization_rows", is_slow=True),
+    Study(SEQUENCE, "stability-change", "anfinsen.bench.mutations:stability_rows"),
+    Study(TRAIN, "measured", "anfinsen.bench.measured:measured_rows", is_slow=True),
     Study(TRAIN, "coverage", "anfinsen.bench.coverage:coverage_rows", is_slow=True),
+    Study(TRAIN, "distillation", "anfinsen.bench.distillation:student_rows", is_slow=True),
+    Study("drug", "affinity", "anfinsen.bench.drug:affinity_rows", is_slow=True),
 )
 """Every study, in the order in which they are printed."""
 

@@ -2,8 +2,13 @@
 
     screen      the command line itself, the two screens, flags that all verbs share
     answering   predict, embed
+    fetching    fetch
+    behaving    behave
+    explaining  explain
     learning    train, split, distill
     own         what `train data.csv` shows and asks
+    drugs       affinity, affinity-fit
+    mutating    scan, propose
     teaching    learn
     trying      sweep, seeds
     judging     bench, tasks, doctor, verify, limits
@@ -20,11 +25,24 @@ import typer
 from rich.markup import escape
 
 from anfinsen import __version__
-from anfinsen.cli import answering, judging, learning, teaching, trying
+from anfinsen.cli import answering, behaving, drugs, explaining, fetching, judging, learning, mutating, teaching, trying
 from anfinsen.cli.screen import app, notices, screen
 from anfinsen.errors import AnfinsenError, InputError, StoppedError
 
-__all__ = ["answering", "app", "judging", "learning", "main", "teaching", "trying"]
+__all__ = [
+    "answering",
+    "app",
+    "behaving",
+    "drugs",
+    "explaining",
+    "fetching",
+    "judging",
+    "learning",
+    "main",
+    "mutating",
+    "teaching",
+    "trying",
+]
 
 DISK = 74
 """Exit code where a file or folder cannot be read or written."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 from rich.progress import track
 
 from anfinsen.cli.screen import Bundled, Threads, app, notices, screen
+from anfinsen.errors import UsageError
+
+if TYPE_CHECKING:
+    from anfinsen.data.genes import Translate
+    from anfinsen.inference.jobs import Record
 
 
 @app.command()
@@ -28,16 +34,25 @@ def predict(
         list[str] | None, typer.Option("--task", help="Only this task; may be given again. See `anfinsen tasks`.")
     ] = None,
     column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+    partner: Annotated[str | None, typer.Option(help="The second column, where a model asks about pairs.")] = None,
     condition: Annotated[
         list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
     ] = None,
     remove_gaps: Annotated[bool, typer.Option("--remove-gaps", help="Take '-' and '.' out of the sequences.")] = False,
     raw_csv: Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")] = False,
+    translate: Annotated[
+        bool, typer.Option("--translate", help="FILE holds DNA or RNA: find its genes and ask about their proteins.")
+    ] = False,
+    code: Annotated[
+        int | None, typer.Option(help="NCBI's number of the genetic code; 1 is the standard, 11 that of bacteria.")
+    ] = None,
+    shortest: Annotated[int | None, typer.Option(help="Residues of the shortest gene that is looked for; 50.")] = None,
     bundle: Bundled = None,
     threads: Threads = None,
 ) -> None:
     """Answer every question about every protein in FILE; write tables and a report."""
     from anfinsen import runtime
+    from anfinsen.data.pairs import read_pairs
     from anfinsen.data.readers import count_records, read_examples
     from anfinsen.inference.jobs import run_job, under_conditions
     from anfinsen.inference.predictor import Predictor
@@ -46,14 +61,33 @@ def predict(
 
     runtime.use_threads(threads)
     predictor = Predictor.load(bundle, task or ())
-    records = under_conditions(
-        read_examples(source, column=column, remove_gaps=remove_gaps), condition or (), predictor.tasks
-    )
-    with Watcher(screen, predictor.tasks, count_records(source, column=column)) as watcher:
+    found: Iterable[Record]
+    if predictor.of_pairs:
+        known = [one.name for task in predictor.tasks for one in task.conditions]
+        found = pairs = read_pairs(source, column=column or "", partner=partner or "", conditions=known)
+        total: int | None = len(pairs)
+    else:
+        genes = _genes(translate, code, shortest)
+        found = read_examples(source, column=column, remove_gaps=remove_gaps, translate=genes)
+        total = count_records(source, column=column) if genes is None else None
+    records = under_conditions(found, condition or (), predictor.tasks)
+    with Watcher(screen, predictor.tasks, total) as watcher:
         result = run_job(records, predictor, out, source=source, on_answer=watcher)
     write_folder(out, result, predictor, raw_csv=raw_csv)
     watcher.conclude(result, out)
     raise typer.Exit(result.exit_code)
+
+
+def _genes(translate: bool, code: int | None, shortest: int | None) -> Translate | None:
+    """How genes are translated, or None where proteins are given."""
+    if not translate:
+        if code is not None or shortest is not None:
+            flag = "--code" if code is not None else "--shortest"
+            raise UsageError(f"{flag} says how genes are read.", remedy="Say --translate too, or leave it out.")
+        return None
+    from anfinsen.data.genes import SHORTEST, STANDARD, translator
+
+    return translator(STANDARD if code is None else code, SHORTEST if shortest is None else shortest)
 
 
 @app.command()

@@ -96,6 +96,9 @@ def doctor() -> None:
 @app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a trained model.")],
+    table: Annotated[
+        str | None, typer.Argument(metavar="[TABLE]", help="With --data, the table of your own that it learnt from.")
+    ] = None,
     data: Annotated[
         bool, typer.Option("--data", help="Also read the tables again and compare them with those it learnt from.")
     ] = False,
@@ -103,8 +106,11 @@ def verify(
     """Look whether a bundle is still what it was: its files, answers, code, body and, on request, its data."""
     from anfinsen.report.meter import show_findings
     from anfinsen.training.audit import audit
+    from anfinsen.workshop.audit import look_at
 
-    findings = audit(bundle, with_data=data)
+    if table is not None and not data:
+        raise UsageError(f"'{table}' was named, and --data was not.", remedy=f"Say: verify {bundle} --data {table}")
+    findings = audit(bundle, with_data=data, own=partial(look_at, table) if table is not None else None)
     show_findings(findings, screen)
     raise typer.Exit(1 if any(finding.holds is False for finding in findings) else 0)
 

@@ -16,6 +16,7 @@ from anfinsen.cli.own import (
     Epochs,
     Kind,
     Mode,
+    Partner,
     PlanOnly,
     Seed,
     Yes,
@@ -37,6 +38,7 @@ def train(
     ] = None,
     label: Answers = None,
     column: Column = None,
+    partner: Partner = None,
     kind: Kind = None,
     condition: Conditions = None,
     mode: Mode = None,
@@ -70,18 +72,19 @@ def train(
     from anfinsen.training.stages import ladder
 
     runtime.use_threads(threads)
-    flags: dict[str, object] = {"table.label": label, "table.column": column, "table.kind": kind}
+    flags: dict[str, object] = {"table.label": label, "table.column": column, "table.partner": partner}
+    flags["table.kind"] = kind
     flags |= {"table.conditions": condition, "mode": mode, "backbone": backbone, "epochs": epochs, "train.seed": seed}
     plan = Recipe.read(recipe, (*as_changes(flags), *(change or ())))
     named = tuple(tasks or ()) or plan.tasks
     plan = plan.model_copy(update={"stages": ladder(len(named))}) if heat and not plan.stages else plan
+    before = walk_slowly if slow else None
     if len(named) == 1 and is_table(named[0]):
-        train_table(named[0], plan, out, start, plan_only=plan_only, yes=yes)
+        train_table(named[0], plan, out, start, plan_only=plan_only, yes=yes, before=before)
     plan = plan.replaced(tasks=named) if tasks else plan
     is_new = start is None and (plan.encoder is not None or bool(plan.backbone))
     begun = None if is_new else Bundle.load(start or default_bundle())
     with TrainingProgress(screen) as progress:
-        before = walk_slowly if slow else None
         run([TASKS[name] for name in plan.tasks], plan, out, start=begun, watch=[progress], before=before)
     made = out / "bundle"
     screen.print(f"The model is in {made}. How good it is: anfinsen bench {' '.join(plan.tasks)} --bundle {made}")

@@ -16,11 +16,13 @@ from anfinsen.errors import UsageError
 
 if TYPE_CHECKING:
     from anfinsen.training.recipe import Recipe
+    from anfinsen.workshop.fitting import Before
 
 Answers = Annotated[
     list[str] | None, typer.Option("--label", help="Column with the answers; again for several 0/1 columns.")
 ]
 Column = Annotated[str | None, typer.Option(help="Column with the sequences.")]
+Partner = Annotated[str | None, typer.Option(help="A second column with sequences: each row is a pair.")]
 Kind = Annotated[str | None, typer.Option(help="Kind of answer: number, label, labels, tokens or values.")]
 Conditions = Annotated[
     list[str] | None, typer.Option("--condition", help="Column with numbers that the answer depends on.")
@@ -44,8 +46,17 @@ def as_changes(flags: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(f"{key}={json.dumps(value)}" for key, value in flags.items() if value is not None and value != [])
 
 
-def train_table(source: str, recipe: Recipe, out: Path, start: Path | None, *, plan_only: bool, yes: bool) -> None:
-    """Plan, ask, train, judge; exits with 3 where rows were refused."""
+def train_table(
+    source: str,
+    recipe: Recipe,
+    out: Path,
+    start: Path | None,
+    *,
+    plan_only: bool,
+    yes: bool,
+    before: Before | None = None,
+) -> None:
+    """Plan, ask, train, judge; exits with 3 where rows were refused; `before` is shown the network first."""
     from anfinsen.report.partition import REFUSED, SplitProgress
     from anfinsen.report.tables import write_refused
     from anfinsen.training.progress import TrainingProgress
@@ -68,11 +79,12 @@ def train_table(source: str, recipe: Recipe, out: Path, start: Path | None, *, p
         typer.confirm("Train now?", default=True, abort=True)
     screen.print("\n[bold]Learning[/]")
     with TrainingProgress(screen) as progress:
-        fitted = fit(plan, out, watch=[progress], say=lambda sentence: screen.print(escape(sentence)))
+        fitted = fit(plan, out, watch=[progress], say=lambda sentence: screen.print(escape(sentence)), before=before)
     _show("How good it is", list(card_lines(fitted)))
     made = out / "bundle"
     screen.print(f"All scores are in {made / 'README.md'}.")
-    screen.print(f"The model is in {made}. Ask it: anfinsen predict PROTEINS.fasta --bundle {made}")
+    asked = "PAIRS.csv" if plan.found.of_pairs else "PROTEINS.fasta"
+    screen.print(f"The model is in {made}. Ask it: anfinsen predict {asked} --bundle {made}")
     raise typer.Exit(code)
 
 

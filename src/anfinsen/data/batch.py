@@ -18,6 +18,7 @@ from torch import Tensor
 
 from anfinsen.data.alphabet import CLS, EOS, encode
 from anfinsen.data.example import Example
+from anfinsen.data.nets import Net
 
 Prepare = Callable[[Example, numpy.random.Generator], Example]
 Collate = Callable[[Sequence[Example]], "Batch"]
@@ -34,7 +35,7 @@ class Measured(Protocol):
 
 @dataclass
 class Batch:
-    """B examples as one packed row of T = sum(lengths) tokens holding R = T - 2B residues.
+    """B examples as one packed row of T = sum(lengths) tokens holding R = T - 2B residues; of pairs, 2B chains.
 
     `target` is (B,), (B, K) or (R,) as the task's target says; an unknown value is NaN or -100.
     """
@@ -46,12 +47,14 @@ class Batch:
     chosen: Tensor | None = None
     keys: tuple[str, ...] = ()
     """One hash of the residues for each example."""
+    net: Net | None = None
+    """The residue graphs, for tasks that ask about structures."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         moved = replace(self)
         for name, value in vars(self).items():
-            if isinstance(value, Tensor):
+            if isinstance(value, Tensor | Net):
                 setattr(moved, name, value.to(device))
         return moved
 
@@ -66,6 +69,11 @@ def pack(sequences: Sequence[str]) -> tuple[Tensor, list[int]]:
     return torch.from_numpy(row), [len(sequence) + 2 for sequence in sequences]
 
 
+def pack_examples(examples: Sequence[Example]) -> tuple[Tensor, list[int]]:
+    """The chains of examples as one row of tokens; the two of a pair stand side by side."""
+    return pack([chain.sequence for example in examples for chain in example.chains])
+
+
 def crop(example: Example, window: int, generator: numpy.random.Generator) -> Example:
     """At most `window` residues at a random place, with the answers of those residues."""
     length = len(example.protein)
@@ -78,7 +86,12 @@ def crop(example: Example, window: int, generator: numpy.random.Generator) -> Ex
         value = value[start:end]
     return replace(
         example,
-        protein=replace(example.protein, sequence=example.protein.sequence[start:end], numbering=None),
+        protein=replace(
+            example.protein,
+            sequence=example.protein.sequence[start:end],
+            numbering=None,
+            backbone=example.protein.backbone and example.protein.backbone.cut(start, end),
+        ),
         value=value,
         mask=mask[start:end] if mask is not None else None,
     )
@@ -108,7 +121,7 @@ def lengths_of(examples: Sequence[Example]) -> NDArray[numpy.int64]:
     """Residues of each example, (N,)."""
     if isinstance(examples, Measured):
         return examples.lengths
-    return numpy.array([len(example.protein) for example in examples], dtype=numpy.int64)
+    return numpy.array([example.residues for example in examples], dtype=numpy.int64)
 
 
 class Stream:

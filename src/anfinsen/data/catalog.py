@@ -29,7 +29,7 @@ VARIABLE = "ANFINSEN_DATA"
 class Table:
     """One public table: files, columns, splits, and the credit it is owed.
 
-    `splits` maps our split names to values of the column `split`; `conditions` maps a condition's name
+    `splits` maps our split names to values of the column `split_column`; `conditions` maps a condition's name
     to its column; rows in which the column `drop` is true are left out.
     """
 
@@ -44,6 +44,7 @@ class Table:
     mask: str | None = None
     conditions: Mapping[str, str] = field(default_factory=dict)
     drop: str | None = None
+    split_column: str = "split"
 
     @property
     def name(self) -> str:
@@ -71,7 +72,7 @@ class Table:
         if split not in self.splits:
             raise UnknownNameError(f"split of {self.name}", split, self.splits)
         rows = polars.concat([polars.read_parquet(path) for path in self.paths()])
-        rows = rows.filter(polars.col("split").is_in(self.splits[split]))
+        rows = rows.filter(polars.col(self.split_column).cast(polars.String).is_in(self.splits[split]))
         if self.drop is not None:
             rows = rows.filter(~polars.col(self.drop))
         return [self._example(number, row) for number, row in enumerate(rows.iter_rows(named=True), 1)]

@@ -17,6 +17,7 @@ from anfinsen.config import Config
 from anfinsen.data.answers import Answers, Kind, guess_kind, is_missing, read_answers
 from anfinsen.data.example import Example
 from anfinsen.data.offered import read_table
+from anfinsen.data.pairs import Partners, find_partners
 from anfinsen.data.policy import judge
 from anfinsen.data.raw import RawRecord, place, printable
 from anfinsen.data.roles import LABEL_COLUMNS
@@ -36,6 +37,8 @@ class TableConfig(Config):
 
     column: str = ""
     """The column with the sequences; found by its name or its letters if left out."""
+    partner: str = ""
+    """A second column with sequences: each row is a pair; found beside the first by its name if left out."""
     label: tuple[str, ...] = ()
     """The column with the answers; several columns of 0 and 1 are several labels."""
     kind: str = ""
@@ -45,7 +48,8 @@ class TableConfig(Config):
     split: str = ""
     """A column with a split of one's own: train, valid, test, or groups that stay together."""
     by: Literal["cluster", "random"] = "cluster"
-    """How rows are dealt where the table has no split: families of relatives stay together, or at random."""
+    """How rows are dealt where the table has no split: families of relatives stay together, or at random; for pairs,
+    partners of new families, one and both, or pairs at random."""
     identity: float = 0.3
     """Identity, 0.2 to 1, at which proteins are relatives."""
     shares: Shares = SHARES
@@ -86,34 +90,49 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.examples)
 
+    @property
+    def of_pairs(self) -> bool:
+        """Whether each row is about two proteins."""
+        return any(example.partner is not None for example in self.examples[:1])
+
+    @property
+    def noun(self) -> str:
+        """What a row is about, in one word."""
+        return "pair" if self.of_pairs else "protein"
+
+    def chains(self) -> list[str]:
+        """The residues of all proteins; of pairs, those of the first partners and then those of the second."""
+        sides = zip(*(example.chains for example in self.examples), strict=True)
+        return [protein.sequence for side in sides for protein in side]
+
 
 def read_labelled(source: str | Path | Whole, config: TableConfig, *, may_drop: bool = False) -> Labelled:
     """The examples of a table; `may_drop` says that rows without an answer may be left out however many they are."""
     table = source if isinstance(source, Whole) else read_table(source)
-    sequence, guessed = _sequence_column(table, config.column)
-    name = _id_column(table, sequence)
-    labels = _label_columns(table, config, (sequence, *([name] if name else [])))
-    roles = [f"sequences: column '{printable(sequence)}'{guessed}"]
-    table, mended = table.judged(sequence, name)
-    if not len(table):
-        raise UsageError(
-            f"No row of {table.file} has a sequence that can be read.", remedy=f"The first: {table.refused[0]}"
-        )
+    partners = find_partners(table, config.column, config.partner)
     told = [message.text for message in table.messages]
-    if mended:
-        told.append(f"{mended:,} sequences were mended: blanks, small letters or a stop codon at the end.")
-    chains = table.residues[sequence]
-    answers, classes = _answers(table, labels, chains, config)
-    roles.append(f"answers: column '{printable(classes)}', read as {_IN_WORDS[answers.kind]}")
-    names = _ids(table, name, chains, told, roles)
-    conditions, refusals = _conditions(table, config, (sequence, *labels), roles)
+    roles: list[str] = []
+    read = _pairs if partners is not None else _proteins
+    table, labels, asked, taken = read(table, config, partners, told, roles)
+    lengths = [0 if example.partner is not None else len(example.protein) for example in asked]
+    answers, classes = _answers(table, labels, lengths, config)
+    words = _IN_WORDS[answers.kind]
+    if partners is not None:
+        words = words.replace("a protein", "a pair")
+        if answers.kind not in ("number", "label"):
+            raise UsageError(
+                f"Column '{printable(classes)}' reads as {words}; a pair can be answered by a number or a class.",
+                remedy="Name another column with --label NAME, or say how to read it: --kind number or --kind label.",
+            )
+    roles.insert(1, f"answers: column '{printable(classes)}', read as {words}")
+    conditions, refusals = _conditions(table, config, (*taken, *labels), roles)
     column = _split_column(table, config)
     splits = _own_split(table, column, roles, config) if column else None
-    used = {sequence, name, column, *labels, *(found for found, _ in conditions.values())}
+    used = {*taken, column, *labels, *(found for found, _ in conditions.values())}
     examples = tuple(
-        Example(
-            Protein(names[row], chains[row], source=table.file, row=table.numbers[row]),
-            value,
+        replace(
+            asked[row],
+            value=value,
             conditions={key: cell for key, (_, cells) in conditions.items() if (cell := cells[row]) is not None},
         )
         for row, value in enumerate(answers.values)
@@ -134,6 +153,43 @@ def read_labelled(source: str | Path | Whole, config: TableConfig, *, may_drop: 
         {other: tuple(table.texts(other)) for other in table.names if other not in used},
     )
     return _settled(found, answers, {**refusals, **answers.refusals}, config, may_drop)
+
+
+_Asked = tuple[Whole, tuple[str, ...], list[Example], tuple[str, ...]]
+"""The judged table, the columns with answers, the rows as examples without them, and the columns that were read."""
+
+
+def _proteins(table: Whole, config: TableConfig, _: Partners | None, told: list[str], roles: list[str]) -> _Asked:
+    sequence, guessed = _sequence_column(table, config.column)
+    name = _id_column(table, sequence)
+    taken = (sequence, *([name] if name else []))
+    labels = _label_columns(table, config, taken)
+    table, mended = table.judged(sequence, name)
+    _tell_mended(table, mended, told)
+    roles.append(f"sequences: column '{printable(sequence)}'{guessed}")
+    chains = table.residues[sequence]
+    names = _ids(table, name, chains, told, roles)
+    rows = zip(names, chains, table.numbers, strict=True)
+    return table, labels, [Example(Protein(n, chain, source=table.file, row=row)) for n, chain, row in rows], taken
+
+
+def _pairs(table: Whole, config: TableConfig, partners: Partners | None, told: list[str], roles: list[str]) -> _Asked:
+    assert partners is not None  # this is how pairs are told from proteins
+    taken = tuple(one for one in (*partners.columns, *partners.names) if one is not None)
+    labels = _label_columns(table, config, taken)
+    table, mended = partners.judged(table)
+    _tell_mended(table, mended, told)
+    roles.append(_pair_role(partners))
+    return table, labels, partners.examples(table), taken
+
+
+def _tell_mended(table: Whole, mended: int, told: list[str]) -> None:
+    if not len(table):
+        raise UsageError(
+            f"No row of {table.file} has a sequence that can be read.", remedy=f"The first: {table.refused[0]}"
+        )
+    if mended:
+        told.append(f"{mended:,} sequences were mended: blanks, small letters or a stop codon at the end.")
 
 
 _IN_WORDS: Mapping[Kind, str] = {
@@ -179,13 +235,16 @@ def _settled(
 # Roles ----------------------------------------------------------------------------------------------------------------
 
 
+def _pair_role(partners: Partners) -> str:
+    one, other = map(printable, partners.columns)
+    named = [f"'{printable(name)}'" for name in partners.names if name is not None]
+    return (
+        f"pairs of proteins: columns '{one}' and '{other}' ({'as you said' if partners.said else 'by their names'}; "
+        "which comes first makes no difference)" + (f", called by {' and '.join(named)}" if named else "")
+    )
+
+
 def _sequence_column(table: Whole, chosen: str) -> tuple[str, str]:
-    pair = None if chosen else table.pair_columns()
-    if pair is not None:
-        raise UsageError(
-            f"The columns '{pair[0]}' and '{pair[1]}' look like two partners of a pair; pairs come later.",
-            remedy="Deal such a table with anfinsen split; to learn from one partner alone, say --column NAME.",
-        )
     try:
         return table.sequence_column(chosen or None), "" if not chosen else " (as you said)"
     except UsageError:
@@ -196,7 +255,8 @@ def _sequence_column(table: Whole, chosen: str) -> tuple[str, str]:
             return found[0], " (guessed: the only one whose cells are residues)"
         if found:
             raise UsageError(
-                f"The sequences could be in column '{found[0]}' or '{found[1]}'.", remedy="Say which: --column NAME."
+                f"The sequences could be in column '{found[0]}' or '{found[1]}'.",
+                remedy="Say which: --column NAME; or, if each row is a pair, --column FIRST --partner SECOND.",
             ) from None
         raise
 
@@ -260,8 +320,7 @@ def _ids(table: Whole, name: str | None, chains: Sequence[str], told: list[str],
     return [cell or row for cell, row in zip(cells, rows, strict=True)]
 
 
-def _answers(table: Whole, labels: Sequence[str], chains: Sequence[str], config: TableConfig) -> tuple[Answers, str]:
-    lengths = [len(chain) for chain in chains]
+def _answers(table: Whole, labels: Sequence[str], lengths: Sequence[int], config: TableConfig) -> tuple[Answers, str]:
     if len(labels) == 1:
         cells = table.texts(labels[0])
         return read_answers(cells, lengths, guess_kind(cells, lengths, labels[0], config.kind), labels[0]), labels[0]

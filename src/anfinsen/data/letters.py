@@ -229,7 +229,7 @@ def _refuse_nucleotides(text: str) -> None:
     kind = "RNA" if "U" in text and "T" not in text else "DNA"
     raise InputError(
         f"Looks like {kind}: {count / len(text):.0%} of its {len(text):,} letters are A, C, G, T, U or N.",
-        remedy="Translate it first, and give the protein.",
+        remedy="Have its genes translated with --translate, or give the protein.",
     )
 
 

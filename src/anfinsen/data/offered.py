@@ -22,6 +22,8 @@ from anfinsen.limits import LIMITS
 FASTA_ENDINGS = (".fasta", ".fa", ".faa")
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet", *FASTA_ENDINGS)
 """Endings by which a table of one's own is told from the name of a task."""
+SEQUENCE, SEQUENCE_PAIR = "sequence", ("sequence_a", "sequence_b")
+"""How the columns of given lists are called."""
 _ATTRIBUTE = re.compile(r"(\w+)=(\S+)")
 
 
@@ -70,10 +72,15 @@ def _set_of(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def from_lists(
-    sequences: Sequence[str], labels: Sequence[object], more: Mapping[str, Sequence[object]] | None = None
+    sequences: Sequence[str] | Sequence[tuple[str, str]],
+    labels: Sequence[object],
+    more: Mapping[str, Sequence[object]] | None = None,
 ) -> Whole:
-    """Two Python lists as a table; `more` are further columns, such as ids, a split or conditions."""
-    columns: dict[str, Sequence[object]] = {"sequence": sequences, "label": labels, **(more or {})}
+    """Two Python lists as a table; `more` are further columns, such as ids, a split or conditions.
+
+    Where the first holds tuples of two sequences, the table is one of pairs.
+    """
+    columns: dict[str, Sequence[object]] = {**_sides(sequences), "label": labels, **(more or {})}
     for name, column in columns.items():
         if len(column) != len(sequences):
             raise UsageError(
@@ -84,6 +91,17 @@ def from_lists(
         raise UsageError("The list of sequences is empty.", remedy="Give at least twenty sequences.")
     texts = [pyarrow.array([_text(value) for value in column], pyarrow.large_string()) for column in columns.values()]
     return Whole("the given lists", pyarrow.table(texts, list(columns)), tuple(range(1, len(sequences) + 1)))
+
+
+def _sides(sequences: Sequence[str] | Sequence[tuple[str, str]]) -> dict[str, Sequence[object]]:
+    if not any(isinstance(one, tuple) for one in sequences):
+        return {SEQUENCE: sequences}
+    for at, one in enumerate(sequences, 1):
+        if not isinstance(one, tuple) or len(one) != 2:
+            raise UsageError(
+                f"Sequence {at} of the list is no pair, and others are.", remedy="Give two sequences in each place."
+            )
+    return {name: [str(one[side]) for one in sequences] for side, name in enumerate(SEQUENCE_PAIR)}
 
 
 def _text(value: object) -> str:

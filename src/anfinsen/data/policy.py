@@ -67,7 +67,7 @@ def judge(
 
 
 def _name(example: Example) -> str:
-    number, name = example.protein.row, example.protein.id
+    number, name = example.protein.row, " with ".join(chain.id for chain in example.chains)
     return f"row {number}" + (f" ({printable(name)})" if name != f"row-{number}" else "")
 
 
@@ -78,15 +78,16 @@ def _settle_repeats(state: Judged, kind: Kind, conflicts: str) -> Iterable[str]:
     for row, example in enumerate(state.examples):
         if row in state.refusals:
             continue
-        protein = example.protein
-        first, sequence = names.setdefault(protein.id, (row, protein.sequence))
-        if sequence != protein.sequence:
-            reason = (
-                f"The id '{printable(protein.id)}' stands already in {_name(state.examples[first]).split(' (')[0]}, "
-            )
-            state.refusals[row] = (reason + "with another sequence.", "Give each protein an id of its own.")
-            continue
-        groups[(protein.sequence, *sorted(example.conditions.items()))].append(row)
+        for protein in example.chains:
+            first, sequence = names.setdefault(protein.id, (row, protein.sequence))
+            if sequence != protein.sequence:
+                where = _name(state.examples[first]).split(" (")[0]
+                reason = f"The id '{printable(protein.id)}' stands already in {where}, with another sequence."
+                state.refusals[row] = (reason, "Give each protein an id of its own.")
+        if row not in state.refusals:
+            # a pair is the same whichever of its partners comes first
+            chains = sorted(chain.sequence for chain in example.chains)
+            groups[(*chains, *sorted(example.conditions.items()))].append(row)
     limit = _SAME_NUMBER * _spread(state) if kind == "number" else 0.0
     repeated = joined = 0
     for rows in groups.values():

@@ -15,10 +15,10 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from anfinsen.data.delimited import read_text_table
 from anfinsen.data.example import Example
@@ -31,6 +31,9 @@ from anfinsen.intake import opened, read_whole, refuse_noise
 from anfinsen.limits import LIMITS, Limits
 from anfinsen.structure.formats import STRUCTURE_ENDINGS, read_chains
 from anfinsen.structure.protein import Message, Protein
+
+if TYPE_CHECKING:
+    from anfinsen.data.genes import Translate
 
 Source = str | Path | IO[bytes]
 STDIN = "-"
@@ -59,17 +62,26 @@ class Merged:
 
 
 def read_examples(
-    source: Source, *, column: str | None = None, remove_gaps: bool = False, limits: Limits = LIMITS
+    source: Source,
+    *,
+    column: str | None = None,
+    remove_gaps: bool = False,
+    translate: Translate | None = None,
+    limits: Limits = LIMITS,
 ) -> Iterator[Example | InputError | Merged]:
     """Proteins and the conditions that their table gives, refusals and twins, in the order of the source.
 
     `source` is a path (FASTA, CSV, TSV, Parquet, PDB, mmCIF or BinaryCIF by its ending, also packed with
     gzip; any other text is FASTA), '-' for standard input, an open binary stream of FASTA, or, where no
-    such file exists, a bare sequence. `column` names the sequence column of a table.
+    such file exists, a bare sequence. `column` names the sequence column of a table. With `translate` (see
+    `data.genes`) the records are DNA or RNA, and each of their open reading frames is a protein.
     """
     file = _label(source)
     records = _structure(source, file, limits) if _ending(source) in STRUCTURE_ENDINGS else None
-    if records is None:
+    if records is None and translate is not None:
+        genes = _records(source, file, column, limits.replaced(max_residues=limits.nucleotides))
+        records = _judged(_translated(genes, file, translate), file, False, limits, lambda: False)
+    elif records is None:
         raw = _records(source, file, column, limits)
         records = _judged(raw, file, remove_gaps, limits, _alignment_test(source, file, column, limits))
     count = 0
@@ -156,6 +168,16 @@ class _Twins:
         return example if into == row else Merged(protein.source, row, protein.id, into)
 
 
+def _translated(
+    records: Iterator[RawRecord | InputError], file: str, translate: Translate
+) -> Iterator[RawRecord | InputError]:
+    for record in records:
+        if isinstance(record, InputError):
+            yield record
+        else:
+            yield from translate(record, file)
+
+
 def _judged(
     records: Iterator[RawRecord | InputError],
     file: str,
@@ -190,7 +212,7 @@ def _structure(source: Source, file: str, limits: Limits) -> Iterator[Example | 
             yield place(error, file=file, row=row, record=found.id)
             continue
         told = found.messages + remark(found.sequence, limits)
-        yield Example(Protein(found.id, found.sequence, found.description, file, row, found.numbering, told))
+        yield Example(replace(found, source=file, row=row, messages=told))
 
 
 def _records(source: Source, file: str, column: str | None, limits: Limits) -> Iterator[RawRecord | InputError]:
@@ -217,10 +239,22 @@ def _bare(text: str) -> RawRecord:
         message = Message("info", f"This is no file but a sequence of letters; it is called '{QUERY}'.")
         return RawRecord(1, QUERY, text, messages=(message,))
     shown = text if len(text) <= 60 else text[:59] + "…"
+    _refuse_id(shown)
     raise UsageError(
         f"There is no file '{shown}', and it is no sequence.",
         remedy="Give the path of a file, '-' for standard input, or at least 10 residues in capitals.",
     )
+
+
+def _refuse_id(text: str) -> None:
+    """An id of a public house is no file yet, and nothing is fetched unasked."""
+    from anfinsen.data.sources import TITLES, find_entry
+
+    if entry := find_entry(text):
+        raise UsageError(
+            f"There is no file '{text}'; it may be an id of {TITLES[entry.house].removeprefix('The ')}.",
+            remedy=f"Get it with: anfinsen fetch {entry.id}",
+        )
 
 
 def _alignment_test(source: Source, file: str, column: str | None, limits: Limits) -> Callable[[], bool]:

@@ -67,7 +67,7 @@ def find_roles(table: Whole, plan: SplitPlan) -> Roles:
         if pair is None:
             raise UsageError(
                 f"A {plan.by} split needs two columns of partners, such as {PAIR_COLUMNS[0][0]} and "
-                f"{PAIR_COLUMNS[0][1]}, or {PAIR_COLUMNS[3][0]} and {PAIR_COLUMNS[3][1]}.",
+                f"{PAIR_COLUMNS[0][1]}, or {PAIR_COLUMNS[6][0]} and {PAIR_COLUMNS[6][1]}.",
                 remedy="Name them: --column FIRST --column SECOND.",
             )
     elif plan.by in ("column", "time"):

@@ -25,6 +25,9 @@ from anfinsen.limits import LIMITS, Limits
 PAIR_COLUMNS = (
     ("a", "b"),
     ("sequence_a", "sequence_b"),
+    ("seq_a", "seq_b"),
+    ("sequence_1", "sequence_2"),
+    ("sequence1", "sequence2"),
     ("protein_a", "protein_b"),
     ("protein", "drug"),
     ("protein", "smiles"),

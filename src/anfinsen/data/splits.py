@@ -6,6 +6,7 @@
     time        the oldest rows are trained on, the newest judge
     cold-a/b    no partner in column a (or b) occurs in two splits: a new protein, a new drug (C2)
     cold-pair   both partners are new; rows that mix old and new are left out (C3)
+    partners    one deal for all three: test pairs of which none, one and both partners are new, each scored apart
 
 C1, C2 and C3 say how many partners of a test pair are new: none, one, both (Park & Marcotte 2012, Nature Methods
 9:1134). It knows rows, groups and shares, no sequence and no file.
@@ -205,6 +206,48 @@ def cold_pair_split(
         f"family or partner is in {largest:,} pairs.",
     )
     return _made(Split(names, "cold-pair"), "cold-pair", {"seed": seed, "shares": list(shares), LEFT_OUT: left}, told)
+
+
+PARTNER_SHARES = (0.7, 0.1, 0.2)
+"""Shares of the partners, not of the pairs, that train, that stop the training, and that are new in the test."""
+_KNOWN_TOGETHER = 0.1
+
+
+def partner_split(
+    a: Sequence[Hashable], b: Sequence[Hashable], *, shares: Shares = PARTNER_SHARES, seed: int = 1
+) -> Split:
+    """Test pairs of all three classes at once: C1, C2 and C3 (see `pair_classes`), for partners of one kind.
+
+    Partners are dealt, not pairs. Pairs of two training partners train, but for a tenth that is kept for the test (C1);
+    pairs with a test partner are the test (C2, C3), others with a validation partner stop the training. Only pairs of
+    a validation and a test partner are left out. Pairs that join the same two partners stay together.
+    """
+    partners = tuple(dict.fromkeys([*a, *b]))
+    dealt = dict(
+        zip(partners, group_split(partners, shares=shares, seed=seed, noun="partner").names.tolist(), strict=True)
+    )
+    joined = [frozenset((one, other)) for one, other in zip(a, b, strict=True)]
+    names = numpy.array([_pair_name({dealt[one] for one in pair}) for pair in joined], dtype="<U8")
+    together = list(dict.fromkeys(pair for pair, name in zip(joined, names.tolist(), strict=True) if name == TRAIN))
+    drawn = numpy.random.default_rng(seed).permutation(len(together))[: round(_KNOWN_TOGETHER * len(together))]
+    kept = {together[at] for at in drawn.tolist()}
+    names[[pair in kept for pair in joined]] = TEST
+    missing = [name for name in NAMES if name not in names]
+    if missing:
+        raise UsageError(
+            f"With {len(partners):,} different partners in {len(names):,} pairs, nothing is left for "
+            f"{' and '.join(missing)}.",
+            remedy="Add pairs, or say --set table.by=random, which says nothing about new proteins.",
+        )
+    left = int((names == LEFT_OUT).sum())
+    record = {"kind": "partners", "seed": seed, "shares": list(shares), "partners": len(partners), LEFT_OUT: left}
+    return _made(Split(names, "partners"), "partners", record, ())
+
+
+def _pair_name(roles: set[str]) -> str:
+    if roles == {VALID, TEST}:
+        return LEFT_OUT
+    return TEST if TEST in roles else VALID if VALID in roles else TRAIN
 
 
 def pair_classes(names: NDArray[numpy.str_], a: Sequence[Hashable], b: Sequence[Hashable]) -> NDArray[numpy.str_]:

@@ -1,7 +1,7 @@
 """The body of a bundle on disk: our own encoder as a `transformers` folder, or the name of a public checkpoint.
 
 A public checkpoint that is not ESM-2 (ProtBERT, ProtT5) is never copied: the bundle names it, and opening the
-bundle loads it by that name.
+bundle loads it by that name. What adapters have taught it stands in corrections.safetensors.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from anfinsen.data.alphabet import TOKENS
+from anfinsen.models.adapters import corrected, corrections
 from anfinsen.models.backbones import PublicBody, load_body
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.fast import FastBody
@@ -26,6 +27,8 @@ from anfinsen.models.network import NativeBody
 from anfinsen.models.public import from_public, to_public
 
 BODY_FILES = ("config.json", "vocab.txt", "model.safetensors")
+CORRECTIONS = "corrections.safetensors"
+"""What a public body has learnt; only where it has."""
 
 
 def bare(body: nn.Module) -> nn.Module:
@@ -39,6 +42,8 @@ def write_body(folder: Path, body: nn.Module, masked_head: MaskedHead | None) ->
     """Write the encoder's files; or nothing, and return the name of the public checkpoint that stands for them."""
     body = bare(body)
     if isinstance(body, PublicBody):
+        if learnt := corrections(body):
+            save_file(halved(learnt), folder / CORRECTIONS)
         return body.name
     encoder = cast(Encoder, cast(NativeBody, body).encoder)
     config, weights = to_public(encoder, masked_head)
@@ -51,7 +56,9 @@ def write_body(folder: Path, body: nn.Module, masked_head: MaskedHead | None) ->
 def read_body(folder: Path, backbone: str) -> tuple[nn.Module, MaskedHead | None]:
     """The body of a bundle and, of our own encoder, the head that guesses masked residues."""
     if backbone:
-        return load_body(backbone, TOKENS), None
+        body = load_body(backbone, TOKENS)
+        has_learnt = (folder / CORRECTIONS).is_file()
+        return corrected(body, widened(load_file(folder / CORRECTIONS))) if has_learnt else body, None
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     encoder, head = from_public(config, widened(load_file(folder / "model.safetensors")))
     return NativeBody(encoder, encoder.config.dim, encoder.config.longest), head

@@ -34,7 +34,7 @@ from anfinsen.config import Config
 from anfinsen.data.batch import pack
 from anfinsen.data.neighbours import Reach
 from anfinsen.errors import BundleError
-from anfinsen.hub.body import BODY_FILES, file_hash, halved, read_body, widened, write_body
+from anfinsen.hub.body import BODY_FILES, CORRECTIONS, file_hash, halved, read_body, widened, write_body
 from anfinsen.hub.card import write_card
 from anfinsen.hub.lock import lock_of
 from anfinsen.hub.record import BODY_SUITES, OURS, Score, TaskRecord
@@ -54,7 +54,8 @@ FORMAT = 1
 MASKED = "masked"
 TAUGHT = "body_taught"
 """Where the provenance names the tasks with which the body was trained, its forebears' included."""
-_FILES = ("heads.safetensors", "reach.safetensors", "golden.safetensors")
+FILES = (*BODY_FILES, CORRECTIONS, "heads.safetensors", "reach.safetensors", "golden.safetensors")
+"""The files that a bundle may hold beside bundle.json and its card; bundle.json vouches for each."""
 
 
 class Manifest(Config):
@@ -121,7 +122,7 @@ class Bundle:
             backbone=backbone,
             lock=self.lock,
             golden=self.golden_sequences,
-            hashes={name: file_hash(folder / name) for name in (() if backbone else BODY_FILES) + _FILES},
+            hashes={name: file_hash(folder / name) for name in FILES if (folder / name).is_file()},
         )
         (folder / "bundle.json").write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
 
@@ -172,7 +173,9 @@ class Bundle:
                 outputs[f"{number}.states"] = states.mean(0).cpu().numpy()
                 for name, shape in self.network.shapes.items():
                     unknown = torch.full((1, shape.conditions), float("nan"), device=device)
-                    outputs[f"{number}.{name}"] = self.network.ask(name, states, residues, unknown).cpu().numpy()
+                    chains = 2 if shape.kind == "pair" else 1  # a pair of it and itself
+                    said = self.network.ask(name, states.repeat(chains, 1), residues * chains, unknown)
+                    outputs[f"{number}.{name}"] = said.cpu().numpy()
         return outputs
 
     @classmethod
@@ -180,8 +183,10 @@ class Bundle:
         """Open a folder after its hashes have been checked."""
         folder = Path(folder)
         manifest = _read_manifest(folder)
-        for name, expected in manifest.hashes.items():
-            if name not in BODY_FILES + _FILES or not (folder / name).is_file() or file_hash(folder / name) != expected:
+        # a file that nobody vouches for is as bad as one that was changed
+        there = dict.fromkeys(name for name in FILES if (folder / name).is_file())
+        for name, expected in {**there, **manifest.hashes}.items():
+            if name not in FILES or not (folder / name).is_file() or file_hash(folder / name) != expected:
                 raise BundleError(
                     f"'{folder}' is damaged: {name} is not the file that bundle.json vouches for.",
                     remedy="Get the bundle again.",

@@ -34,11 +34,12 @@ def write_card(path: Path, name: str, records: Mapping[str, TaskRecord], provena
 
 
 def summary(label: str, records: Mapping[str, TaskRecord]) -> str:
-    """One Markdown row a test split and score: ours (`label`), the best simple baseline, the best published.
+    """One Markdown row a test split: ours (`label`), the best simple baseline, the best published.
 
-    What users ask comes first, the body by itself after it. n counts proteins, or the variants of one. Speed and
-    transfer have many figures each; they stand on the card alone.
+    What users ask comes first, each task by its headline score; after it the body by itself, by every score. n counts
+    proteins, or the variants of one. Other scores, and those of speed and transfer, stand on the card alone.
     """
+    shown: set[tuple[str, str]] = set()
     lines = [
         "| task | test split | n | score | ours (95 % interval) | best simple baseline | best published |",
         "|---|---|---|---|---|---|---|",
@@ -49,6 +50,10 @@ def summary(label: str, records: Mapping[str, TaskRecord]) -> str:
         for mine in scores:
             if not mine.is_ours or mine.metric == "coverage" or mine.suite in BODY_SUITES[1:]:
                 continue
+            if mine.suite not in BODY_SUITES:
+                if (mine.task, mine.split) in shown:
+                    continue
+                shown.add((mine.task, mine.split))
             others = [score for score in scores if score.question == mine.question and not score.is_ours]
             baseline = _best([score for score in others if not score.published])
             published = _best([score for score in others if score.published])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from anfinsen.config import Config
+from anfinsen.models.heads import HeadKind
 from anfinsen.tasks.custom import Custom
 
 OURS = "anfinsen"
@@ -53,7 +52,7 @@ class Score(Config):
 class TaskRecord(Config):
     """What a bundle keeps of one task."""
 
-    kind: Literal["masked", "residue", "pooled"]
+    kind: HeadKind
     """The head's kind."""
     size: int
     """Width of the head's output."""

@@ -66,7 +66,7 @@ def run_job(
                 result.refused.append(record)
             elif isinstance(record, Merged):
                 result.merged.append(record)
-            elif _key(record.protein.id, record.protein.sha256, record.conditions) in done:
+            elif _key([(chain.id, chain.sha256) for chain in record.chains], record.conditions) in done:
                 result.resumed += 1
                 on_answer(None)
             else:
@@ -104,8 +104,8 @@ def read_answers(folder: Path) -> Iterator[Prediction]:
             yield Prediction.from_json(json.loads(line))
 
 
-def _key(name: str, sha256: str, conditions: object) -> str:
-    return json.dumps([name, sha256, conditions], sort_keys=True, default=dict)
+def _key(chains: Sequence[tuple[str, str]], conditions: object) -> str:
+    return json.dumps([chains, conditions], sort_keys=True, default=dict)
 
 
 def _finished(path: Path) -> set[str]:
@@ -118,7 +118,8 @@ def _finished(path: Path) -> set[str]:
             if not line.endswith(b"\n"):
                 break
             answer = json.loads(line)
-            keys.add(_key(answer["id"], answer["sha256"], answer.get("conditions", {})))
+            chains = [answer, *([answer["partner"]] if "partner" in answer else [])]
+            keys.add(_key([(chain["id"], chain["sha256"]) for chain in chains], answer.get("conditions", {})))
             whole += len(line)
     with path.open("r+b") as file:
         file.truncate(whole)

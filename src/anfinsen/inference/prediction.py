@@ -1,4 +1,4 @@
-"""A prediction: one protein, one answer for each task, and everything the user must be told about it."""
+"""A prediction: one protein or pair, one answer for each task, and everything the user must be told about it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from anfinsen.structure.protein import Message
+from anfinsen.structure.protein import Message, Protein
 from anfinsen.tasks.targets import Answer
 
 
@@ -28,6 +28,18 @@ class Prediction:
     numbering: tuple[str, ...] | None = None
     conditions: Mapping[str, float] = field(default_factory=dict)
     description: str = ""
+    partner: Protein | None = None
+    """The second protein, where a pair was asked about."""
+
+    @property
+    def title(self) -> str:
+        """How what was asked about is called."""
+        return self.id if self.partner is None else f"{self.id} with {self.partner.id}"
+
+    @property
+    def residues(self) -> int:
+        """Residues of all chains that were read."""
+        return len(self.sequence) + (len(self.partner) if self.partner is not None else 0)
 
     def to_json(self) -> dict[str, Any]:
         """One line of predictions.jsonl."""
@@ -39,6 +51,14 @@ class Prediction:
             "messages": [message.to_json() for message in self.messages],
             "sequence": self.sequence,
         }
+        if self.partner is not None:
+            other = self.partner
+            line["partner"] = {
+                "id": other.id,
+                "length": len(other),
+                "sha256": other.sha256,
+                "sequence": other.sequence,
+            }
         if self.description:
             line["description"] = self.description
         if self.numbering is not None:
@@ -65,4 +85,5 @@ class Prediction:
             numbering=numbering,
             conditions=line.get("conditions", {}),
             description=line.get("description", ""),
+            partner=Protein(line["partner"]["id"], line["partner"]["sequence"]) if "partner" in line else None,
         )

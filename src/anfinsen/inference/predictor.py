@@ -8,6 +8,7 @@ It holds one bundle and keeps nothing of what it is asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 from typing import Self
@@ -30,6 +31,10 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, tasks: Sequence[str] = (), *, device: str = "auto") -> None:
         known = tasks_of(bundle)
+        if not tasks and len({task.of_pairs for task in known.values()}) > 1:
+            # one file holds proteins or pairs: those of its owner's table are asked, the others by name
+            first = next(iter(known.values()))
+            known = {name: task for name, task in known.items() if task.of_pairs == first.of_pairs}
         for name in tasks:
             if name not in known:
                 raise UnknownNameError(f"task in the bundle '{bundle.name}'", name, known)
@@ -49,37 +54,58 @@ class Predictor:
         """Open a bundle's folder, the embedded one if none is given."""
         return cls(Bundle.load(folder or default_bundle()), tasks, device=device)
 
-    def predict(self, questions: Iterable[Example | Protein | str]) -> Iterator[Prediction]:
+    def predict(self, questions: Iterable[Question]) -> Iterator[Prediction]:
         """One prediction a protein, in order, as they come; reads ahead by a few hundred proteins at most."""
-        examples, again = tee(as_examples(questions))
+        examples, again = tee(self._fitting(as_examples(questions)))
         asked = ask(self._network, self.tasks, again, with_state=True)
         for example, outputs in zip(examples, asked, strict=True):
             answers = {}
             for task in self.tasks:
                 (answer,) = task.answers([outputs[task.name]], [example], self.bundle.records[task.name].calibration)
-                answers[task.name] = {**answer, "reach": self._reach(task, example.protein, outputs[STATE])}
+                answers[task.name] = {**answer, "reach": self._reach(task, example.chains, outputs[STATE])}
             protein = example.protein
             yield Prediction(
                 id=protein.id,
                 sequence=protein.sequence,
                 sha256=protein.sha256,
                 answers=answers,
-                messages=protein.messages + self._notes(protein),
+                messages=tuple(m for chain in example.chains for m in chain.messages + self._notes(chain)),
                 numbering=protein.numbering,
                 conditions=dict(example.conditions),
                 description=protein.description,
+                partner=example.partner,
             )
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether it asks about two proteins at a time."""
+        return all(task.of_pairs for task in self.tasks)
+
+    def _fitting(self, examples: Iterable[Example]) -> Iterator[Example]:
+        """The examples, each of as many proteins as the tasks ask about."""
+        for example in examples:
+            for task in self.tasks:
+                if task.of_pairs != (example.partner is not None):
+                    one, other = ("two proteins", "one") if task.of_pairs else ("one protein", "two")
+                    raise UsageError(
+                        f"'{task.name}' asks about {one} at a time, and '{example.protein.id}' came as {other}.",
+                        remedy="Give each pair as two sequences." if task.of_pairs else "Ask about each by itself.",
+                    )
+            yield example
 
     def answer(self, task: Task, examples: Sequence[Example]) -> list[Answer]:
         """The answers to one task alone, without reach: what a benchmark scores."""
         return answer(self.bundle, task, examples)
 
-    def _reach(self, task: Task, protein: Protein, state: Floats) -> Answer:
-        """Far is a protein without a near relative in training, and one whose states look like none of them."""
+    def _reach(self, task: Task, chains: Sequence[Protein], state: Floats) -> Answer:
+        """Far is a protein without a near relative in training, and one whose states look like none of them.
+
+        A pair is as far as the farther of its two.
+        """
         reach = self.bundle.reaches.get(task.name)
         if reach is None:
             return {"far": True, "nearest_identity": None, "nearest_id": None}
-        identity, name = reach.nearest(protein.sequence)
+        identity, name = min((reach.nearest(chain.sequence) for chain in chains), key=lambda near: near[0] or 0.0)
         is_strange = reach.familiarity is not None and reach.familiarity.is_strange(state)
         return {"far": is_far(identity) or is_strange, "nearest_identity": identity, "nearest_id": name}
 
@@ -111,13 +137,20 @@ def tasks_of(bundle: Bundle) -> dict[str, Task]:
     return own | {name: TASKS[name] for name in TASKS if name in bundle.records and name not in own and name != MASKED}
 
 
-def as_examples(questions: Iterable[Example | Protein | str]) -> Iterator[Example]:
+Question = Example | Protein | str | tuple[str, str]
+"""What a person asks about: a protein in any form, or two sequences for a pair."""
+
+
+def as_examples(questions: Iterable[Question]) -> Iterator[Example]:
     """Whatever a person asks about, as examples; bare sequences are mended and called 'query-1', 'query-2'."""
     for number, question in enumerate([questions] if isinstance(questions, str) else questions, 1):
         if isinstance(question, Example):
             yield question
         elif isinstance(question, Protein):
             yield Example(question)
+        elif isinstance(question, tuple):
+            first, second = (_read_one(chain, number) for chain in question)
+            yield Example(replace(first, id=f"{first.id}a"), partner=replace(second, id=f"{second.id}b"))
         else:
             yield Example(_read_one(question, number))
 

@@ -7,6 +7,11 @@ of each protein (B, K). None of them knows what the answer means.
 - `ResidueHead`: two convolutions along the chain, then one vector a residue.
 - `PooledHead`: attention over the chain (Stark et al. 2021, Light Attention, Bioinformatics Advances 1:vbab035),
   which shows where it looked, then a small network on the pooled vector, the maximum and the conditions.
+- `PairHead`: the same for two chains at a time, and symmetric: whichever comes first, the answer is the same.
+- `CentreHead`: reads as `PooledHead` does, but gives each protein a place on a sphere on which each class has its
+  centre: what is near a centre is of that class (CLEAN, Yu et al. 2023, Science 379:1358; learnt centres after
+  Movshovitz-Attias et al. 2017, arXiv 1703.07464). It also has a memory for the proteins that it has learnt from.
+- `GraphHead` (in `graph`): as `ResidueHead`, and it also hears what is near in the fold.
 """
 
 from __future__ import annotations
@@ -18,7 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-HeadKind = Literal["masked", "residue", "pooled"]
+from anfinsen.models.recall import Recall
+
+HeadKind = Literal["masked", "residue", "pooled", "pair", "centres", "graph"]
 
 
 def make_head(kind: HeadKind, dim: int, size: int, conditions: int = 0) -> nn.Module:
@@ -27,6 +34,10 @@ def make_head(kind: HeadKind, dim: int, size: int, conditions: int = 0) -> nn.Mo
         return MaskedHead(dim, size)
     if kind == "residue":
         return ResidueHead(dim, size)
+    if kind == "pair":
+        return PairHead(dim, size, conditions)
+    if kind == "centres":
+        return CentreHead(dim, size, conditions)
     return PooledHead(dim, size, conditions)
 
 
@@ -88,8 +99,11 @@ class ResidueHead(nn.Module):
         return out
 
 
-class PooledHead(nn.Module):
-    """One vector a protein by attention along the chain: (R, C), (B, K) -> (B, size)."""
+class ChainReader(nn.Module):
+    """What heads for whole chains share: one vector a chain by attention along it, and two ways to judge vectors."""
+
+    views = 1
+    """Vectors of what was read that are judged together."""
 
     def __init__(self, dim: int, size: int, conditions: int = 0, inner_dim: int = 128, width: int = 9) -> None:
         super().__init__()
@@ -100,26 +114,31 @@ class PooledHead(nn.Module):
         self.dropout = nn.Dropout(0.25)
         # each condition enters twice: its value and whether it is known
         self.judge = nn.Sequential(
-            nn.Linear(2 * inner_dim + dim + 2 * conditions, inner_dim),
+            nn.Linear(self.views * (2 * inner_dim + dim) + 2 * conditions, inner_dim),
             nn.GELU(),
             nn.Dropout(0.25),
             nn.Linear(inner_dim, size),
         )
         # what is linear in the mean state and the conditions needs no detour (Cheng et al. 2016, arXiv 1606.07792)
-        self.direct = nn.Linear(dim + 2 * conditions, size)
+        self.direct = nn.Linear(self.views * dim + 2 * conditions, size)
         nn.init.zeros_(self.direct.weight)
         nn.init.zeros_(self.direct.bias)
 
-    def forward(self, states: Tensor, lengths: Sequence[int], conditions: Tensor) -> Tensor:
+    def read(self, states: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """What attention and maximum see in each chain, (N, 2 inner_dim), and its mean normed state, (N, C)."""
         states = self.norm(states)
         weights = self.attention(states, lengths)
         values = self.value(self.dropout(states), lengths)
         pooled = segment_sum(values * weights, lengths)
         peaks = segment_max(values, lengths)
         means = segment_sum(states, lengths) / torch.tensor(lengths, device=states.device)[:, None]
+        return torch.cat((pooled, peaks), dim=-1), means
+
+    def decide(self, seen: Tensor, means: Tensor, conditions: Tensor) -> Tensor:
+        """The outputs of both ways together, (B, size)."""
         known = ~conditions.isnan()
-        plain = torch.cat((means, conditions.nan_to_num(0.0), known.to(states.dtype)), dim=-1)
-        judged: Tensor = self.judge(torch.cat((pooled, peaks, plain), dim=-1)) + self.direct(plain)
+        plain = torch.cat((means, conditions.nan_to_num(0.0), known.to(means.dtype)), dim=-1)
+        judged: Tensor = self.judge(torch.cat((seen, plain), dim=-1)) + self.direct(plain)
         return judged
 
     def attention(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -129,6 +148,64 @@ class PooledHead(nn.Module):
         raised = (scores - _spread(top, lengths)).exp()
         shares: Tensor = raised / _spread(segment_sum(raised, lengths), lengths)
         return shares
+
+
+class PooledHead(ChainReader):
+    """One vector a protein by attention along the chain: (R, C), (B, K) -> (B, size)."""
+
+    def forward(self, states: Tensor, lengths: Sequence[int], conditions: Tensor) -> Tensor:
+        seen, means = self.read(states, lengths)
+        return self.decide(seen, means, conditions)
+
+
+class PairHead(ChainReader):
+    """One vector a pair from two chains that stand side by side: (R, C) of 2B chains, (B, K) -> (B, size)."""
+
+    views = 3
+
+    def forward(self, states: Tensor, lengths: Sequence[int], conditions: Tensor) -> Tensor:
+        seen, means = self.read(states, lengths)
+        return self.decide(joined(seen), joined(means), conditions)
+
+
+class CentreHead(nn.Module):
+    """How near each protein lies to the centre of each class on a sphere: (R, C), (B, K) -> (B, size).
+
+    The output is the cosine of protein and centre, times a learnt scale, plus how common the class is. Classes that
+    nobody has seen twice still have a centre, which those of a common parent share parts of through the loss.
+    """
+
+    recalled = ("letters", "lengths", "labels", "label_counts", "ids")
+    """The arrays that it remembers."""
+
+    def __init__(self, dim: int, size: int, conditions: int = 0, space: int = 128) -> None:
+        super().__init__()
+        self.place = PooledHead(dim, space, conditions)
+        nn.init.normal_(self.place.direct.weight, std=dim**-0.5)
+        self.centres = nn.Parameter(torch.randn(size, space) * space**-0.5)
+        self.log_scale = nn.Parameter(torch.tensor([1.5]))
+        # most classes do not hold for most proteins
+        self.bias = nn.Parameter(torch.full((size,), -4.0))
+        self.memory = Recall(self.recalled)
+
+    def forward(self, states: Tensor, lengths: Sequence[int], conditions: Tensor) -> Tensor:
+        places = functional.normalize(self.place(states, lengths, conditions).float(), dim=-1)
+        cosines = places @ functional.normalize(self.centres.float(), dim=-1).T
+        nearness: Tensor = cosines * self.log_scale.float().clamp(max=3.5).exp() + self.bias.float()
+        return nearness
+
+
+def joined(chains: Tensor) -> Tensor:
+    """Vectors of the two chains of each pair as one that does not know their order: (2B, C) -> (B, 3C).
+
+    Their middle, how far they lie apart, and where they agree.
+
+    >>> one, other = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[3.0, 4.0], [1.0, 2.0]])
+    >>> joined(one).tolist(), torch.equal(joined(one), joined(other))
+    ([[2.0, 3.0, 2.0, 2.0, 3.0, 8.0]], True)
+    """
+    first, second = chains[0::2], chains[1::2]
+    return torch.cat(((first + second) / 2, (first - second).abs(), first * second), dim=-1)
 
 
 def segment_sum(rows: Tensor, lengths: Sequence[int]) -> Tensor:

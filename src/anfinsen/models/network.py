@@ -8,7 +8,7 @@ It computes on one device and is given tensors; what a head's outputs mean is th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.heads import HeadKind, make_head
 from anfinsen.models.windows import read_in_windows
+
+if TYPE_CHECKING:
+    from anfinsen.models.graph import Net
 
 
 class Row(Protocol):
@@ -29,6 +32,11 @@ class Row(Protocol):
     """(B, K), NaN where unknown."""
     chosen: Tensor | None
     """Residues that alone are asked, as indices into the packed residues, or None for all."""
+
+    @property
+    def net(self) -> Net | None:
+        """The residue graphs of the batch, for heads that read them."""
+        ...
 
 
 class Body(Protocol):
@@ -61,7 +69,7 @@ class Network(nn.Module):
         self.shapes = dict(heads)
         dim = cast(Body, body).dim
         self.heads = nn.ModuleDict(
-            {name: make_head(shape.kind, dim, shape.size, shape.conditions) for name, shape in heads.items()}
+            {name: _make_head(shape, dim) for name, shape in heads.items()}
         )
 
     def forward(self, row: Row, task: str) -> Tensor:
@@ -69,16 +77,28 @@ class Network(nn.Module):
         states, lengths = self.states(row.tokens, row.lengths)
         if row.chosen is not None:
             states = states[row.chosen]
-        return self.ask(task, states, lengths, row.conditions)
+        return self.ask(task, states, lengths, row.conditions, row.net)
 
     def states(self, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int]]:
         """Residue states (R, C) of a packed row and the residues' lengths."""
         body = cast(Body, self.body)
         return read_in_windows(body.residues, tokens, lengths, body.longest)
 
-    def ask(self, task: str, states: Tensor, lengths: Sequence[int], conditions: Tensor) -> Tensor:
-        """One head on states that are already there."""
+    def ask(
+        self, task: str, states: Tensor, lengths: Sequence[int], conditions: Tensor, net: Net | None = None
+    ) -> Tensor:
+        """One head on states that are already there; `net` are the residue graphs, for a head that reads them."""
+        if self.shapes[task].kind == "graph":
+            return cast(Tensor, self.heads[task](states, lengths, conditions, net))
         return cast(Tensor, self.heads[task](states, lengths, conditions))
+
+
+def _make_head(shape: HeadShape, dim: int) -> nn.Module:
+    if shape.kind == "graph":
+        from anfinsen.models.graph import GraphHead  # PyTorch Geometric takes seconds to import
+
+        return GraphHead(dim, shape.size)
+    return make_head(shape.kind, dim, shape.size, shape.conditions)
 
 
 class NativeBody(nn.Module):

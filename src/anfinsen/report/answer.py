@@ -16,17 +16,20 @@ from anfinsen.data.neighbours import is_far
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import COVERAGE, Answer, Number, Tokens
 
-Kind = Literal["label", "labels", "number", "tokens", "values", "other"]
+Kind = Literal["label", "labels", "number", "tracks", "tokens", "values", "other"]
 Band = Literal["high", "fair", "low", "very low"]
 
 _KEYS: dict[str, Kind] = {
     "label": "label",
     "labels": "labels",
+    "thresholds": "tracks",
     "tokens": "tokens",
     "values": "values",
     "value": "number",
 }
 _BANDS: tuple[tuple[int, Band], ...] = ((90, "high"), (70, "fair"), (50, "low"))
+_NEAR = "in the mean: so near is the truth for nine residues in ten of a new protein"
+_NOT_RULED_OUT = "are not ruled out: nine in ten of the true sites of a new protein are among them"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -107,19 +110,41 @@ def brief(answer: Answer, task: Task | None = None) -> str:
     """The answer in a few words, for a heading or a table."""
     kind = kind_of(answer)
     if kind == "label":
-        return str(answer["label"])
+        return str(answer["label"]) + (f", cut after {answer['cut']}" if answer.get("cut") else "")
     if kind == "number":
         return f"{quantity(answer['value'])}\N{NO-BREAK SPACE}{answer.get('unit', '')}".strip()
     if kind == "labels":
-        names = [str(label["label"]) for label in answer["labels"]]
+        if "said" in answer:  # one path down a tree: what is said of it, not all that it is a part of
+            return str(answer["said"])
+        names = [called_as(label) for label in answer["labels"] if "name" not in label or label["probability"] >= 0.5]
         rest = f" and {len(names) - 2} more" if len(names) > 2 else ""
         return (", ".join(names[:2]) + rest) or "none above the threshold"
+    if kind == "tokens" and "segments" in answer:
+        return _crossings([str(one["letter"]) for one in answer["segments"]], letter_names(task))
     if kind == "tokens":
         return _mixture(shares(answer), letter_names(task))
+    if kind == "tracks":
+        counts = {name: sum(said) for name, said in called(answer).items()}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no residue stands out"
     if kind == "values":
         known = [value for value in answer["values"] if value is not None]
         return f"{quantity(min(known))} to {quantity(max(known))}" if known else "no residue answered"
     return json.dumps({key: value for key, value in answer.items() if key != "reach"}, ensure_ascii=False)
+
+
+def called(answer: Answer) -> dict[str, list[bool]]:
+    """For each track of a tracks answer whether it is said of each of L residues."""
+    least = answer["thresholds"]
+    return {name: [share >= least[name] for share in each] for name, each in answer["probabilities"].items()}
+
+
+def called_as(label: Answer) -> str:
+    """What one of several labels is called: by its name in words, where it has one, with the label behind it.
+
+    >>> called_as({"label": "GO:0008270", "name": "zinc ion binding"}), called_as({"label": "nucleus"})
+    ('zinc ion binding (GO:0008270)', 'nucleus')
+    """
+    return f"{label['name']} ({label['label']})" if label.get("name") else str(label["label"])
 
 
 def shares(answer: Answer) -> dict[str, float]:
@@ -127,6 +152,12 @@ def shares(answer: Answer) -> dict[str, float]:
     tokens: str = answer["tokens"]
     letters = list(answer.get("probabilities") or dict.fromkeys(tokens))
     return {letter: tokens.count(letter) / max(1, len(tokens)) for letter in letters if len(letter) == 1}
+
+
+def _crossings(letters: Sequence[str], names: Mapping[str, str]) -> str:
+    """How many segments of each letter there are."""
+    counts = {names.get(letter, letter): letters.count(letter) for letter in dict.fromkeys(letters)}
+    return ", ".join(f"{count}\N{MULTIPLICATION SIGN} {name}" for name, count in counts.items()) or "no segment"
 
 
 def _mixture(parts: Mapping[str, float], names: Mapping[str, str]) -> str:
@@ -154,6 +185,12 @@ def confidence(answer: Answer, task: Task | None) -> Confidence | None:
     if kind == "tokens" and (places := certainty(answer)):
         mean = sum(places) / len(places)
         return Confidence(band(mean), percent(mean), "mean chance that a residue's state is right")
+    if kind == "values" and answer.get("low"):
+        half = sum(high - low for low, high in zip(answer["low"], answer["high"], strict=True)) / 2 / len(answer["low"])
+        return Confidence("range", f"±{quantity(half)}\N{NO-BREAK SPACE}{answer.get('unit', '')}".strip(), _NEAR)
+    if kind == "tracks" and "sets" in answer:
+        count = sum(bool(letters) for letters in answer["sets"])
+        return Confidence("range", f"{count} of {len(answer['sets'])} residues", _NOT_RULED_OUT)
     if kind == "number" and answer.get("low") is not None and answer.get("high") is not None:
         low, high, unit = answer["low"], answer["high"], str(answer.get("unit", ""))
         figure = f"{quantity(low)} to {quantity(high)}\N{NO-BREAK SPACE}{unit}".strip()

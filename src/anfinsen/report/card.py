@@ -20,10 +20,21 @@ from anfinsen.report.draw import Bar, range_plot, score_dots, share_bars
 from anfinsen.report.profile import charge, kilodalton
 from anfinsen.report.shapes import TokenTrack, describe, legend, overview
 from anfinsen.report.standing import Standing, find_standing, metric_title
-from anfinsen.report.tracks import DRAWN_UP_TO, FOLDED_FROM, ValueTrack, sequence_blocks
+from anfinsen.report.topology import cut_ruler, snake
+from anfinsen.report.tracks import (
+    DRAWN_UP_TO,
+    FOLDED_FROM,
+    SiteTrack,
+    ValueTrack,
+    describe_sites,
+    sequence_blocks,
+    site_legend,
+    zone_legend,
+)
 from anfinsen.structure.protein import Message
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import Answer, Number
+from anfinsen.tasks.values import Values
 
 _MOST_BARS, _LEAST_BARS = 6, 3
 
@@ -95,13 +106,14 @@ def make_line(number: int, prediction: Prediction, tasks: Mapping[str, Task]) ->
     cells = {}
     for name, answer in prediction.answers.items():
         sure, near = words.confidence(answer, tasks.get(name)), words.nearness(answer)
-        figure = "" if sure is None else sure.figure if words.kind_of(answer) == "number" else f"{sure.figure} sure"
+        is_range = words.kind_of(answer) in ("number", "values", "tracks")
+        figure = "" if sure is None else sure.figure if is_range else f"{sure.figure} sure"
         cells[name] = (words.brief(answer, tasks.get(name)), figure, near is not None and near.far)
     levels = {message.level for message in prediction.messages}
     return Line(
-        prediction.id,
+        prediction.title,
         f"protein-{number}",
-        len(prediction.sequence),
+        prediction.residues,
         cells,
         "mended" in levels,
         "warning" in levels,
@@ -114,10 +126,10 @@ def make_section(
     """A protein's full section."""
     cards = [make_card(name, answer, tasks.get(name), records.get(name)) for name, answer in prediction.answers.items()]
     return Section(
-        name=prediction.id,
+        name=prediction.title,
         description=prediction.description,
         anchor=f"protein-{number}",
-        length=len(prediction.sequence),
+        length=prediction.residues,
         facts=_facts(prediction, tasks),
         lead=re.split(r"(?<=[.!?])\s+(?=[A-Z])", cards[0].sentence)[0]
         if cards
@@ -157,22 +169,37 @@ def make_card(name: str, answer: Answer, task: Task | None, record: TaskRecord |
 def _picture(answer: Answer, task: Task | None) -> tuple[Markup, str]:
     kind = words.kind_of(answer)
     if kind == "label" and answer.get("probabilities"):
-        return share_bars(_class_bars(answer), title="Chance of each class"), "set"
+        return share_bars(_class_bars(answer), title="Chance of each class") + cut_ruler(answer), "set"
     if kind == "labels" and answer["labels"]:
         bars = [
-            Bar(str(label["label"]), float(label["probability"]), label["probability"] >= 0.5)
+            Bar(words.called_as(label), float(label["probability"]), label["probability"] >= 0.5)
             for label in answer["labels"]
         ]
         return share_bars(bars[:_MOST_BARS], title="Chance of each label"), "labels"
+    if kind == "tokens" and answer.get("segments"):
+        return snake(answer), "segments"
     if kind == "tokens":
         names = words.letter_names(task)
         bars = [Bar(names.get(letter, letter), share) for letter, share in words.shares(answer).items()]
         return share_bars(bars, title="Share of residues in each state"), "tokens"
+    if kind == "tracks":
+        return share_bars(_site_bars(answer), title="Chance of the likeliest sites"), "tracks"
     if kind == "number":
         return range_plot(
             answer["value"], answer.get("low"), answer.get("high"), str(answer.get("unit", "")), _span(answer, task)
         ), "number"
     return Markup(""), kind
+
+
+def _site_bars(answer: Answer) -> list[Bar]:
+    """The likeliest sites of all tracks, the surest first."""
+    said = words.called(answer)
+    every = [
+        Bar(f"residue {place + 1}, {name}", share, said[name][place])
+        for name, shares in answer["probabilities"].items()
+        for place, share in enumerate(shares)
+    ]
+    return sorted(every, key=lambda bar: (-bar.chosen, -bar.share))[: _MOST_BARS - 1]
 
 
 def _class_bars(answer: Answer) -> list[Bar]:
@@ -235,6 +262,7 @@ def _caution(cards: list[Card]) -> str:
 def _track(prediction: Prediction, tasks: Mapping[str, Task]) -> Track:
     tokens: list[TokenTrack] = []
     values: list[ValueTrack] = []
+    sites: list[SiteTrack] = []
     length = len(prediction.sequence)
     for name, answer in prediction.answers.items():
         task = tasks.get(name)
@@ -243,17 +271,42 @@ def _track(prediction: Prediction, tasks: Mapping[str, Task]) -> Track:
         if kind == "tokens" and len(answer["tokens"]) == length:
             tokens.append(TokenTrack(title, answer["tokens"], words.certainty(answer), words.letter_names(task)))
         elif kind == "values" and len(answer["values"]) == length:
-            values.append(ValueTrack(title, answer["values"]))
+            values.append(_value_track(title, answer, task))
+        elif kind == "tracks" and len(answer["tokens"]) == length:
+            sites += _site_tracks(title, answer, len(sites))
     drawn = prediction.sequence if length <= DRAWN_UP_TO else ""
-    rows, key, blocks = sequence_blocks(drawn, prediction.numbering, tokens if drawn else [], values if drawn else [])
+    rows, key, blocks = sequence_blocks(
+        drawn, prediction.numbering, tokens if drawn else [], values if drawn else [], sites if drawn else []
+    )
     return Track(
-        spoken=" ".join([*(describe(track) for track in tokens), f"Sequence: {prediction.sequence}."]),
+        spoken=" ".join([*map(describe, tokens), *map(describe_sites, sites), f"Sequence: {prediction.sequence}."]),
         rows=rows,
         key=key,
         blocks=blocks,
-        legends=[legend(track) for track in tokens],
+        legends=[
+            *map(legend, tokens),
+            *([site_legend(sites)] if sites else []),
+            *(zone_legend(track) for track in values if track.zones or track.low),
+        ],
         overviews=[overview(track) for track in tokens] if length > FOLDED_FROM else [],
         is_folded=length > FOLDED_FROM,
-        shows_certainty=any(track.certainty for track in tokens),
+        shows_certainty=any(track.certainty and not track.is_graded for track in tokens),
         author_numbers=prediction.numbering is not None,
     )
+
+
+def _value_track(title: str, answer: Answer, task: Task | None) -> ValueTrack:
+    zones = task.target.zones if task is not None and isinstance(task.target, Values) else ()
+    low, high = answer.get("low", ()), answer.get("high", ())
+    return ValueTrack(title, answer["values"], low, high, zones, str(answer.get("unit") or ""))
+
+
+def _site_tracks(title: str, answer: Answer, before: int) -> list[SiteTrack]:
+    """A strip for each track of an answer, under its title where it is the only one."""
+    made = []
+    for number, (name, said) in enumerate(words.called(answer).items()):
+        letter, shares = answer["letters"][name], answer["probabilities"][name]
+        possible = [letter in letters for letters in answer.get("sets", ())]
+        row = title if len(answer["letters"]) == 1 else name
+        made.append(SiteTrack(row, name, shares, said, possible, before + number))
+    return made

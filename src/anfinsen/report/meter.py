@@ -12,26 +12,24 @@ from anfinsen.tasks.metrics import Estimate
 from anfinsen.training.audit import Finding
 from anfinsen.training.meter import Comparison, Reading
 
-_MARKS = {True: "[green]holds[/]", False: "[bold red]differs[/]", None: "[dim]not said[/]"}
+_MARKS = {True: "[green]holds   [/]", False: "[bold red]differs [/]", None: "[dim]not said[/]"}
 
 
 def show_comparisons(comparisons: Sequence[Comparison], split: str, console: Console) -> None:
     """Teacher and student side by side, then a sentence for each task."""
-    grid = Grid("task", "who", "operations", "seconds", "memory", f"score on {split} (95 % interval)", "proteins")
     for each in comparisons:
+        console.print(f"[bold]{escape(each.task)}[/]  {each.loss.n:,} proteins of {split}")
+        grid = Grid("", "operations", "seconds", "memory", "score (95 % interval)", box=None, header_style="dim")
         for who, reading in (("teacher", each.teacher), ("student", each.student)):
-            grid.add_row(each.task, who, *_cells(reading, each.metric), f"{each.loss.n:,}")
-    console.print(grid)
-    for each in comparisons:
+            grid.add_row(who, *_cells(reading, each.metric))
+        console.print(grid)
         console.print(escape(each.sentence()))
 
 
 def show_findings(findings: Sequence[Finding], console: Console) -> None:
-    """One line a finding: what was looked at, whether it holds, and the sentence."""
-    grid = Grid("about", "", "finding")
+    """One line a finding: whether it holds, what was looked at, and the sentence."""
     for finding in findings:
-        grid.add_row(finding.about, _MARKS[finding.holds], escape(finding.sentence))
-    console.print(grid)
+        console.print(f"{_MARKS[finding.holds]}  {escape(finding.about)}: {escape(finding.sentence)}")
 
 
 def _cells(reading: Reading, metric: str) -> tuple[str, ...]:

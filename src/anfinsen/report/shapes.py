@@ -42,6 +42,11 @@ class TokenTrack:
         return set(self.tokens) <= _STRUCTURE
 
     @cached_property
+    def is_graded(self) -> bool:
+        """Whether the letters are grades, digits from low to high, which a colour scale shows best."""
+        return bool(self.names) and all(letter.isdigit() for letter in self.names)
+
+    @cached_property
     def letters(self) -> list[str]:
         """The letters in a fixed order, from which each gets its colour."""
         return sorted(self.names) or sorted(set(self.tokens))
@@ -84,7 +89,7 @@ def describe(track: TokenTrack) -> str:
     runs = [
         f"{track.names.get(letter, letter)} {start + 1} to {end}"
         for start, end, letter in track.segments()
-        if not (track.is_structure and letter == "C")
+        if not (track.is_structure and letter == "C") and not (track.is_graded and letter != track.letters[-1])
     ]
     return f"{track.title}: {', '.join(runs) or 'no regular segment'}."
 
@@ -146,6 +151,8 @@ def shade(track: TokenTrack, start: int, end: int) -> str:
 
 
 def _hue(track: TokenTrack, letter: str) -> str:
+    if track.is_graded:
+        return f"segment grade{letter}"
     number = track.letters.index(letter) if letter in track.letters else 0
     return f"segment hue{number % _HUES}"
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from anfinsen.errors import InputError
 from anfinsen.inference.prediction import Prediction
-from anfinsen.report.answer import kind_of
+from anfinsen.report.answer import called, kind_of
 from anfinsen.structure.protein import Message
 from anfinsen.tasks.targets import Answer
 
@@ -37,6 +37,9 @@ def write_csv(path: str | Path, predictions: Iterable[Prediction], *, raw: bool 
     columns: dict[str, dict[str, None]] = {}
     for prediction in predictions:
         row: Row = {"id": prediction.id, "length": len(prediction.sequence), "sha256": prediction.sha256}
+        if prediction.partner is not None:
+            row["partner"] = prediction.partner.id
+            columns.setdefault("", {})["partner"] = None
         for name, value in prediction.conditions.items():
             row[name] = value
             columns.setdefault("", {})[name] = None
@@ -54,7 +57,7 @@ def write_csv(path: str | Path, predictions: Iterable[Prediction], *, raw: bool 
         *(name for group in columns.values() for name in group),
         "warnings",
     ]
-    _write_table(Path(path), header, rows, raw=raw)
+    write_table(Path(path), header, rows, raw=raw)
 
 
 def write_residues(folder: str | Path, prediction: Prediction, *, raw: bool = False) -> Path | None:
@@ -71,14 +74,14 @@ def write_residues(folder: str | Path, prediction: Prediction, *, raw: bool = Fa
         row: Row = {"position": place + 1, "author_number": number, "residue": residue}
         rows.append(row | {name: track[place] if place < len(track) else None for name, track in tracks.items()})
     path = Path(folder) / f"{safe_name(prediction.id, prediction.sha256)}.csv"
-    _write_table(path, ["position", "author_number", "residue", *tracks], rows, raw=raw)
+    write_table(path, ["position", "author_number", "residue", *tracks], rows, raw=raw)
     return path
 
 
 def write_refused(path: str | Path, refused: Iterable[InputError], *, raw: bool = False) -> None:
     """Write refused.csv: each record that was left out, where it stands, why, and what to do about it."""
     rows: list[Row] = [{column: getattr(error, column) for column in REFUSED_COLUMNS} for error in refused]
-    _write_table(Path(path), REFUSED_COLUMNS, rows, raw=raw)
+    write_table(Path(path), REFUSED_COLUMNS, rows, raw=raw)
 
 
 def answer_cells(task: str, answer: Answer) -> Row:
@@ -88,6 +91,8 @@ def answer_cells(task: str, answer: Answer) -> Row:
     if kind == "label":
         cells = {task: answer["label"], f"{task}_probability": answer["probability"]}
         cells[f"{task}_set"] = "; ".join(answer.get("set", ()))
+        if "cut" in answer:
+            cells[f"{task}_cut"] = answer["cut"]
     elif kind == "labels":
         cells = {task: "; ".join(str(label["label"]) for label in answer["labels"])}
         cells[f"{task}_probability"] = "; ".join(f"{label['probability']:.4g}" for label in answer["labels"])
@@ -96,6 +101,11 @@ def answer_cells(task: str, answer: Answer) -> Row:
         cells[f"{task}_unit"] = answer.get("unit", "")
     elif kind == "tokens":
         cells = {task: answer["tokens"]}
+        if "segments" in answer:
+            places = (f"{one['letter']} {one['start']}-{one['end']}" for one in answer["segments"])
+            cells[f"{task}_segments"] = "; ".join(places)
+    elif kind == "tracks":
+        cells = {task: answer["tokens"]} | {f"{task}_{name}": sum(said) for name, said in called(answer).items()}
     elif kind == "values":
         known = [value for value in answer["values"] if value is not None]
         mean = round(sum(known) / len(known), 6) if known else None
@@ -113,8 +123,8 @@ def residue_columns(task: str, answer: Answer) -> dict[str, Sequence[Cell]]:
     """The columns of an answer per residue, each with L cells; none for an answer about the whole protein."""
     kind = kind_of(answer)
     if kind == "values":
-        return {task: answer["values"]}
-    if kind != "tokens":
+        return {task: answer["values"]} | {f"{task}_{end}": answer[end] for end in ("low", "high") if end in answer}
+    if kind not in ("tokens", "tracks"):
         return {}
     return {task: answer["tokens"]} | {
         f"{task}_{letter}": track for letter, track in answer.get("probabilities", {}).items()
@@ -147,7 +157,8 @@ def written_beside(path: Path) -> Iterator[IO[str]]:
         beside.unlink(missing_ok=True)
 
 
-def _write_table(path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Cell]], *, raw: bool) -> None:
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Mapping[str, Cell]], *, raw: bool) -> None:
+    """Write a table; text that a spreadsheet would run as a formula is made harmless unless `raw`."""
     with written_beside(path) as file:
         # the line end of RFC 4180: with a bare \n the module would leave cells that hold a \r without quotes
         writer = csv.writer(file, lineterminator="\r\n")

@@ -23,14 +23,15 @@ from anfinsen.tasks.metrics import lower_is_better
 
 _STYLES = {"info": "dim", "mended": "cyan", "warning": "yellow"}
 _INDENT = 2
+_WIDTHS = (9, 18, 9)
+"""Signs of a value, an interval and a count."""
 
 
 def show(prediction: Prediction, tasks: Mapping[str, Task], console: Console) -> None:
     """One protein: its name, what was mended, and for each task a sentence and its confidence; a warning if far."""
-    residues = len(prediction.sequence)
-    console.print(
-        Text.assemble((plain(prediction.id), "bold"), (f"  {residues:,} residue{'' if residues == 1 else 's'}", "dim"))
-    )
+    residues = prediction.residues
+    counted = f"  {residues:,} residue{'' if residues == 1 else 's'}"
+    console.print(Text.assemble((plain(prediction.title), "bold"), (counted, "dim")))
     for message in prediction.messages:
         place = f" (residue {message.position})" if message.position is not None else ""
         _indented(console, Text(f"{message.level}: {plain(message.text)}{place}", style=_STYLES[message.level]))
@@ -41,7 +42,7 @@ def show(prediction: Prediction, tasks: Mapping[str, Task], console: Console) ->
         )
         sure, near = confidence(answer, task), nearness(answer)
         if sure is not None:
-            word = sure.word if kind_of(answer) == "number" else f"{sure.word} confidence"
+            word = sure.word if kind_of(answer) in ("number", "values", "tracks") else f"{sure.word} confidence"
             text.append(f"  [{word}, {sure.figure}]", style="bold")
         _indented(console, text)
         if near is not None and near.far:
@@ -51,43 +52,43 @@ def show(prediction: Prediction, tasks: Mapping[str, Task], console: Console) ->
 
 
 def show_scores(rows: Sequence[Score], console: Console) -> None:
-    """The benchmark's table: a block for each task, split and score; best bold, ours coloured, published marked."""
-    table = Table(box=None, pad_edge=False, header_style="dim", row_styles=None)
-    for title in ("task", "dataset", "split", "metric", "model"):
-        table.add_column(title, overflow="fold")
-    for title in ("value", "95% interval", "n"):
-        table.add_column(title, justify="right", no_wrap=True)
+    """The benchmark: a block for each task, split and score; best bold, ours coloured, published marked.
+
+    What a block shares stands above it, so that names and figures fit beside each other on 80 columns.
+    """
     blocks: dict[tuple[str, ...], list[Score]] = {}
     for row in rows:
         blocks.setdefault((row.task, row.dataset, row.split, row.metric), []).append(row)
-    for block in blocks.values():
-        lower = lower_is_better(block[0].metric)
+    room = console.width - sum(_WIDTHS) - 2 * len(_WIDTHS) - _INDENT
+    named = max(16, min(room, max((len(_named(row)) for row in rows), default=0)))
+    for number, ((task, dataset, split, metric), block) in enumerate(blocks.items()):
+        if number:
+            console.line()
+        title = f"{metric_title(metric)}  split {split} of {dataset}"
+        console.print(Text.assemble((plain(task), "bold"), f"  {plain(title)}"))
+        part = Table(box=None, pad_edge=False, header_style="dim", show_header=not number)
+        part.add_column("model", width=named, overflow="fold")
+        for title, width in zip(("value", "95% interval", "n"), _WIDTHS, strict=True):
+            part.add_column(title, justify="right", no_wrap=True, width=width)
+        lower = lower_is_better(metric)
         block.sort(key=lambda score: score.value, reverse=not lower)
-        for number, score in enumerate(block):
-            best = not is_better(block[0].value, score.value, lower=lower)
-            table.add_row(*_cells(score, first=number == 0, best=best), end_section=number == len(block) - 1)
-    console.print(table)
-    console.print(
-        Text(
-            "Bold: best of its block. n: proteins, or the variants of one. "
-            "Published: quoted from a paper, not measured here.",
-            style="dim",
-        )
-    )
+        for score in block:
+            part.add_row(*_cells(score, best=not is_better(block[0].value, score.value, lower=lower)))
+        console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
+    note = "Bold: best of its block. n: proteins, or the variants of one. "
+    console.print(Text(f"{note}Published: quoted from a paper, not measured here.", style="dim"))
 
 
-def _cells(score: Score, *, first: bool, best: bool) -> list[Text]:
-    """One row; the words that a block shares stand in its first row only."""
+def _named(score: Score) -> str:
+    return f"{score.model} (published)" if score.published else score.model
+
+
+def _cells(score: Score, *, best: bool) -> list[Text]:
     style = "bold cyan" if is_ours(score) and best else "cyan" if is_ours(score) else "bold" if best else ""
-    shared = [score.task, score.dataset, score.split, metric_title(score.metric)] if first else ["", "", "", ""]
-    model = f"{score.model} (published)" if score.published else score.model
     known = score.low is not None and score.high is not None
     interval = f"{score_figure(score.low or 0.0)} to {score_figure(score.high or 0.0)}" if known else "not given"
     count = f"{score.n:,}" if score.n is not None else "not given"
-    return [
-        *(Text(plain(word)) for word in shared),
-        *(Text(plain(word), style=style) for word in (model, score_figure(score.value), interval, count)),
-    ]
+    return [Text(plain(word), style=style) for word in (_named(score), score_figure(score.value), interval, count)]
 
 
 def _indented(console: Console, text: Text, indent: int = _INDENT) -> None:

@@ -1,17 +1,20 @@
-"""A protein along its residues: structure, certainty, letters, hydropathy and charge on one ruler.
+"""A protein along its residues: structure, certainty, sites, numbers, hydropathy and charge on one ruler.
 
 The picture is made of blocks of ten residues that flow like words, so it wraps by itself at any width and in
 print; a helix that runs over a border goes on in the next block. Helices are ribbons, strands are arrows, coil
-is a line (letters H, E, C); other alphabets become segments that carry their letter.
+is a line (letters H, E, C); other alphabets become segments that carry their letter. A site is a column as high as its
+chance, solid where it is said, pale where it is only not ruled out. A number is a column in the colour of its zone,
+and a line on either side shows its range.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from anfinsen.report.answer import percent, quantity
 from anfinsen.report.profile import CHARGE, hydropathy
 from anfinsen.report.shapes import BLOCK, HEIGHT, WIDTH, TokenTrack, glyph, segment, shade, told
 
@@ -19,7 +22,7 @@ FOLDED_FROM = 600
 """Residues above which the blocks are folded away beneath an overview."""
 DRAWN_UP_TO = 5000
 """Residues above which only the overview is drawn; ten thousand blocks would make a page that no browser likes."""
-_RULER, _SURE, _LETTERS, _VALUES, _HYDROPATHY, _CHARGE, _GAP = 15, 10, 16, 22, 34, 11, 4
+_RULER, _SURE, _LETTERS, _VALUES, _RANGES, _SITES, _HYDROPATHY, _CHARGE, _GAP = 15, 10, 16, 22, 40, 14, 34, 11, 4
 _STEEPEST = 3.0
 """Hydropathy at the edge of its strip; the mean over a window hardly ever goes beyond."""
 
@@ -30,6 +33,28 @@ class ValueTrack:
 
     title: str
     values: Sequence[float | None]
+    low: Sequence[float | None] = ()
+    high: Sequence[float | None] = ()
+    zones: Sequence[tuple[float, str]] = ()
+    """Upper end and name of each zone, from the lowest up."""
+    unit: str = ""
+
+    def zone(self, value: float) -> int:
+        """The number of the zone in which a value lies."""
+        return next((number for number, (end, _) in enumerate(self.zones) if value < end), max(0, len(self.zones) - 1))
+
+
+@dataclass(frozen=True)
+class SiteTrack:
+    """A yes or no for each of L residues: the chance, whether it is said, and whether it is not ruled out."""
+
+    title: str
+    name: str
+    shares: Sequence[float]
+    said: Sequence[bool]
+    possible: Sequence[bool] = ()
+    hue: int = field(default=0)
+    """Which of the colours of sites it has."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +67,11 @@ class _Row:
 
 
 def sequence_blocks(
-    sequence: str, numbering: Sequence[str] | None, tokens: Sequence[TokenTrack], values: Sequence[ValueTrack]
+    sequence: str,
+    numbering: Sequence[str] | None,
+    tokens: Sequence[TokenTrack],
+    values: Sequence[ValueTrack],
+    sites: Sequence[SiteTrack] = (),
 ) -> tuple[list[str], Markup, list[Markup]]:
     """The rows' names from the top, a key that draws them beside the rows, and a picture for every ten residues."""
     starts = range(0, len(sequence), BLOCK)
@@ -50,6 +79,7 @@ def sequence_blocks(
     for track in tokens:
         rows += _token_rows(track, starts)
     rows.append(_Row("residue", _LETTERS, [_letters(sequence[start : start + BLOCK]) for start in starts]))
+    rows += [_site_row(track, sequence, starts) for track in sites]
     rows += [_value_row(track, starts) for track in values]
     rows.append(_hydropathy_row(sequence, starts))
     rows.append(_Row("charge", _CHARGE, [_signs(sequence[start : start + BLOCK]) for start in starts]))
@@ -70,7 +100,8 @@ def _token_rows(track: TokenTrack, starts: range) -> list[_Row]:
     drawings: list[list[Markup]] = [[] for _ in starts]
     frame = Markup('<g class="{}"><title>{}</title>{}</g>')
     for start, end, letter in track.segments():
-        word, firmness = told(track, start, end, letter), shade(track, start, end)
+        word = told(track, start, end, letter)
+        firmness = "firm" if track.is_graded else shade(track, start, end)
         for block in range(start // BLOCK, (end - 1) // BLOCK + 1):
             origin = block * BLOCK
             shape = (
@@ -78,7 +109,7 @@ def _token_rows(track: TokenTrack, starts: range) -> list[_Row]:
             )
             drawings[block].append(frame.format(firmness, word, shape))
     rows = [_Row(track.title, HEIGHT + 2, [Markup("").join(drawing) for drawing in drawings])]
-    if track.certainty:
+    if track.certainty and not track.is_graded:
         parts = [_certainty(track.certainty[start : start + BLOCK]) for start in starts]
         rows.append(_Row("how sure", _SURE + _GAP, parts))
     return rows
@@ -109,13 +140,98 @@ def _letters(residues: str) -> Markup:
     return Markup('<text x="{}" y="11" text-anchor="middle" class="residues">{}</text>').format(places, residues)
 
 
+def _site_row(track: SiteTrack, sequence: str, starts: range) -> _Row:
+    """Columns of chance, each said one with its words."""
+    parts = []
+    for start in starts:
+        drawn = [
+            Markup('<path d="M0 {}h{}" class="floor"/>').format(_SITES, WIDTH * len(sequence[start : start + BLOCK]))
+        ]
+        for place in range(start, min(start + BLOCK, len(sequence))):
+            # a rare site may be said at a small chance, and must be seen all the same
+            height = max(6.0 if track.said[place] else 2.0, track.shares[place] * _SITES)
+            is_open = track.said[place] or (bool(track.possible) and track.possible[place])
+            if not is_open:
+                continue
+            style = f"site{track.hue} {'firm' if track.said[place] else 'faint'}"
+            word = f"{track.name}, {sequence[place]}{place + 1}, {percent(track.shares[place])}"
+            word += "" if track.said[place] else ", not ruled out"
+            column = Markup('<rect x="{}" y="{:.1f}" width="{}" height="{:.1f}" class="{}"><title>{}</title></rect>')
+            x = (place - start) * WIDTH + 1
+            drawn.append(column.format(x, _SITES - height, WIDTH - 2, height, style, word))
+        parts.append(Markup("").join(drawn))
+    return _Row(track.title, _SITES + _GAP, parts)
+
+
 def _value_row(track: ValueTrack, starts: range) -> _Row:
-    known = [value for value in track.values if value is not None]
+    known = [value for part in (track.values, track.low, track.high) for value in part if value is not None]
     low, high = min([0.0, *known]), max([0.0, *known])
-    scale = (_VALUES - 2) / ((high - low) or 1.0)
+    height = _RANGES if track.low else _VALUES
+    scale = (height - 2) / ((high - low) or 1.0)
     zero = 1 + high * scale
-    parts = [_columns(track.values[start : start + BLOCK], zero, scale, "value") for start in starts]
-    return _Row(track.title, _VALUES + _GAP, parts)
+    parts = []
+    for start in starts:
+        values = track.values[start : start + BLOCK]
+        if not track.zones:
+            drawn = _columns(values, zero, scale, "value")
+        else:
+            # one path a zone, so that each has its colour
+            numbers = [None if value is None else track.zone(value) for value in values]
+            drawn = Markup("").join(
+                _columns(
+                    [v if n == zone else None for v, n in zip(values, numbers, strict=True)], zero, scale, f"zone{zone}"
+                )
+                for zone in sorted({number for number in numbers if number is not None})
+            )
+        parts.append(drawn + _ranges(track, start, zero, scale))
+    return _Row(track.title, height + _GAP, parts)
+
+
+def _ranges(track: ValueTrack, start: int, zero: float, scale: float) -> Markup:
+    """A thin line from the low to the high end of each residue's range, with the figures in words."""
+    drawn = Markup("")
+    line = Markup('<path d="M{:.1f} {:.1f}V{:.1f}" class="range"><title>{}</title></path>')
+    ends = zip(track.low[start : start + BLOCK], track.high[start : start + BLOCK], strict=True)
+    for place, (low, high) in enumerate(ends):
+        value = track.values[start + place]
+        if low is None or high is None or value is None:
+            continue
+        name = f", {track.zones[track.zone(value)][1]}" if track.zones else ""
+        word = f"residue {start + place + 1}: {quantity(value)} {track.unit}".rstrip() + name
+        word += f", likely {quantity(low)} to {quantity(high)}"
+        drawn += line.format((place + 0.5) * WIDTH, zero - low * scale, zero - high * scale, word)
+    return drawn
+
+
+def site_legend(tracks: Sequence[SiteTrack]) -> Markup:
+    """A sample of each colour of sites with its word, and what pale means."""
+    sample = Markup(
+        '<span class="sample"><svg width="{}" height="{}" aria-hidden="true">'
+        '<rect x="1" y="0" width="{}" height="{}" class="site{} {}"/></svg> {}</span>'
+    )
+    size = (WIDTH, _SITES, WIDTH - 2, _SITES)
+    parts = [sample.format(*size, track.hue, "firm", track.name) for track in tracks]
+    if any(track.possible for track in tracks):
+        parts.append(sample.format(*size, tracks[0].hue, "faint", "pale: not said, but not ruled out"))
+    return Markup("").join(parts)
+
+
+def zone_legend(track: ValueTrack) -> Markup:
+    """A sample of each zone's colour with its name, and what the line is."""
+    sample = Markup(
+        '<span class="sample"><svg width="{}" height="10" aria-hidden="true">'
+        '<rect width="{}" height="10" class="zone{}"/></svg> {}</span>'
+    )
+    parts = [sample.format(WIDTH, WIDTH, number, name) for number, (_, name) in enumerate(track.zones)]
+    if track.low:
+        parts.append(Markup("<span>thin line: the range that holds nine residues in ten</span>"))
+    return Markup("").join(parts)
+
+
+def describe_sites(track: SiteTrack) -> str:
+    """The said sites of a track in words, for those who cannot see them."""
+    places = [str(place + 1) for place, said in enumerate(track.said) if said]
+    return f"{track.title}: {', '.join(places) or 'none'}."
 
 
 def _hydropathy_row(sequence: str, starts: range) -> _Row:

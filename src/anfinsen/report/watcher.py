@@ -52,7 +52,7 @@ class Watcher:
     def __call__(self, prediction: Prediction | None) -> None:
         """One more protein is done; None if it was done before this run."""
         if prediction is not None:
-            self._residues += len(prediction.sequence)
+            self._residues += prediction.residues
             if len(self._first) < SHOWN:
                 self._first.append(prediction)
         self._bar.update(self._row, advance=1, residues=self._residues)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy
 import torch
 from numpy.typing import NDArray
 
-from anfinsen.data.batch import bucket, pack
+from anfinsen.data.batch import bucket, lengths_of, pack_examples
 from anfinsen.data.example import Example
 from anfinsen.data.familiarity import Familiarity
 from anfinsen.models.fast import quicken
@@ -43,7 +44,8 @@ def ask(
 ) -> Iterator[Outputs]:
     """One dictionary an example: task name -> the head's outputs, (size,) or (L, size).
 
-    `with_state` adds the mean over the protein's residue states, (C,), under the name `STATE`.
+    `with_state` adds the mean over the protein's residue states, (C,), under the name `STATE`; of a pair, the middle
+    of the two.
     """
     device = next(network.parameters()).device
     return in_groups(examples, partial(_ask_group, network, tasks, with_state, device=device), budget=budget)
@@ -57,7 +59,7 @@ def in_groups(
     A group fills one packed row of about `budget` tokens. At most one block of answers is held at a time.
     """
     for block in blocks(examples):
-        lengths = numpy.array([len(example.protein) for example in block])
+        lengths = lengths_of(block)
         answered: dict[int, T] = {}
         for group in bucket(lengths, budget, numpy.arange(len(block))):
             chosen = [block[index] for index in group]
@@ -71,7 +73,7 @@ def blocks(examples: Iterable[Example]) -> Iterator[list[Example]]:
     residues = 0
     for example in examples:
         block.append(example)
-        residues += len(example.protein)
+        residues += example.residues
         if len(block) == AHEAD or residues >= AHEAD_RESIDUES:
             yield block
             block, residues = [], 0
@@ -83,17 +85,21 @@ def blocks(examples: Iterable[Example]) -> Iterator[list[Example]]:
 def _ask_group(
     network: Network, tasks: Sequence[Task], with_state: bool, group: Sequence[Example], *, device: torch.device
 ) -> list[Outputs]:
-    tokens, lengths = pack([example.protein.sequence for example in group])
+    tokens, lengths = pack_examples(group)
     states, residues = network.states(tokens.to(device), lengths)
     answers: list[Outputs] = [{} for _ in group]
     if with_state:
-        answers = [{STATE: part.float().mean(0).cpu().numpy()} for part in states.split(residues)]
+        of_each = numpy.cumsum([0, *(len(example.chains) for example in group)])
+        means = [part.float().mean(0).cpu().numpy() for part in states.split(residues)]
+        answers = [{STATE: numpy.mean(means[a:b], axis=0)} for a, b in pairwise(of_each)]
     for task in tasks:
         conditions = task.condition_rows([example.conditions for example in group]).to(device)
-        outputs = network.ask(task.name, states, residues, conditions).float().cpu()
+        net = task.net(group)
+        outputs = network.ask(task.name, states, residues, conditions, net and net.to(device)).float().cpu()
         parts = outputs.split(residues) if task.target.per_residue else outputs
-        for answer, part in zip(answers, parts, strict=True):
-            answer[task.name] = part.numpy()
+        told = task.consult(network.heads[task.name], group, [part.numpy() for part in parts])
+        for answer, one in zip(answers, told, strict=True):
+            answer[task.name] = one
     return answers
 
 
@@ -112,7 +118,7 @@ def _states(network: Network, examples: Sequence[Example]) -> Iterator[NDArray[n
 def validation_loss(network: Network, task: Task, examples: Sequence[Example], *, budget: int = BUDGET) -> float:
     """The mean loss over the known values of some examples."""
     device = next(network.parameters()).device
-    lengths = numpy.array([len(example.protein) for example in examples])
+    lengths = lengths_of(examples)
     total, known = 0.0, 0
     with torch.inference_mode():
         for group in bucket(lengths, budget, numpy.arange(len(examples))):

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from anfinsen.data.batch import Batch, pack
+from anfinsen.data.batch import Batch, pack_examples
 from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.data.nets import Net, make_net
+from anfinsen.models.heads import HeadKind
 from anfinsen.models.network import HeadShape
 from anfinsen.registry import Registry
 from anfinsen.tasks.targets import Answer, Calibration, Floats, Target
@@ -70,11 +72,16 @@ class Task:
     published: tuple[Published, ...] = ()
     terms: Mapping[str, str] = field(default_factory=dict)
     limits: str = ""
+    of_pairs: bool = False
+    """Whether it asks about two proteins at once, whichever comes first."""
+    of_structures: bool = False
+    """Whether it reads where the residues are in space, in proteins that come with a structure."""
 
     @property
     def shape(self) -> HeadShape:
         """The head that this task needs."""
-        return HeadShape(self.target.head, self.target.size, len(self.conditions))
+        kind: HeadKind = "pair" if self.of_pairs else "graph" if self.of_structures else self.target.head
+        return HeadShape(kind, self.target.size, len(self.conditions))
 
     def examples(self, split: str) -> Sequence[Example]:
         """The examples of one split; a task that must filter its table says so here."""
@@ -92,21 +99,37 @@ class Task:
         """The example as a benchmark or a validation poses it: always the same for the same index."""
         return example
 
+    def remember(self, head: nn.Module, train: Sequence[Example]) -> None:
+        """What a trained head keeps of its training proteins word for word; most keep nothing."""
+
+    def consult(self, head: nn.Module, examples: Sequence[Example], outputs: Sequence[Floats]) -> list[Floats]:
+        """The outputs with what the head remembers about these examples; as they are where it remembers nothing."""
+        return list(outputs)
+
     def answers(self, outputs: Sequence[Floats], examples: Sequence[Example], calibration: Calibration) -> list[Answer]:
-        """Outputs as JSON answers, one for each example."""
-        return [self.target.answer(output, calibration) for output in outputs]
+        """Outputs as JSON answers, one for each example; of structures each says what it stands on."""
+        answers = [self.target.answer(output, calibration) for output in outputs]
+        if not self.of_structures:
+            return answers
+        grounds = ["sequence" if example.protein.backbone is None else "structure" for example in examples]
+        return [{**answer, "ground": ground} for answer, ground in zip(answers, grounds, strict=True)]
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Examples as one packed row with targets and conditions."""
-        tokens, lengths = pack([example.protein.sequence for example in examples])
+        tokens, lengths = pack_examples(examples)
         targets = [numpy.atleast_1d(self.target.encode(example)) for example in examples]
         return Batch(
             tokens=tokens,
             lengths=lengths,
             conditions=self.condition_rows([example.conditions for example in examples]),
             target=torch.from_numpy(numpy.concatenate(targets)),
-            keys=tuple(example.protein.sha256 for example in examples),
+            keys=tuple(" ".join(chain.sha256 for chain in example.chains) for example in examples),
+            net=self.net(examples),
         )
+
+    def net(self, examples: Sequence[Example]) -> Net | None:
+        """The residue graphs of some examples; None for a task that reads sequences alone."""
+        return make_net(example.protein for example in examples) if self.of_structures else None
 
     def condition_rows(self, rows: Sequence[Mapping[str, float]]) -> Tensor:
         """Conditions as the network sees them, (B, K), NaN where unknown."""

@@ -69,11 +69,13 @@ def redraw(
 
 
 def width_of(answer: Answer) -> float:
-    """How much an answer leaves open: classes in its set, the length of its interval, letters a residue."""
+    """How much an answer leaves open: classes in its set, letters a residue, the length of an interval."""
     if "sets" in answer:
         return float(numpy.mean([len(letters) for letters in answer["sets"]]))
     if "set" in answer:
         return float(len(answer["set"]))
+    if "values" in answer:
+        return float(numpy.mean(numpy.array(answer["high"]) - numpy.array(answer["low"])))
     return float(answer["high"] - answer["low"])
 
 

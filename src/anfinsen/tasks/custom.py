@@ -72,6 +72,8 @@ class Custom(Config):
     """Numbers that the answer depends on."""
     table: str = ""
     """The file that it was learned from."""
+    of_pairs: bool = False
+    """Whether it asks about two proteins at once."""
 
     def task(
         self, name: str, parts: Mapping[str, Sequence[Example]] | None = None, weights: Sequence[float] = ()
@@ -82,10 +84,11 @@ class Custom(Config):
         return Task(
             name=name,
             title=title[:1].upper() + title[1:],
-            question=f"What is its {title}?",
+            question=f"What is {self._whose} {title}?",
             explanation=(
                 f"Learned from the column '{self.title}' of a table of its owner's ({self.table}); the network reads "
-                "the whole chain and answers as that column does."
+                f"{'both whole chains, in any order,' if self.of_pairs else 'the whole chain'} and answers as that "
+                "column does."
             ),
             target=self._target(tuple(weights)),
             table=HeldTable(
@@ -103,7 +106,12 @@ class Custom(Config):
                 for one in self.conditions
             ),
             limits="Learned from one table of its owner's: it knows only proteins like those in it.",
+            of_pairs=self.of_pairs,
         )
+
+    @property
+    def _whose(self) -> str:
+        return "their" if self.of_pairs else "its"
 
     def _target(self, weights: tuple[float, ...]) -> Target:
         if self.kind == "label":
@@ -120,15 +128,15 @@ class Custom(Config):
         def say(answer: Answer) -> str:
             if self.kind == "label":
                 others = ", ".join(name for name in answer["set"] if name != answer["label"])
-                return f"Most likely its {title} is {answer['label']}." + (
+                return f"Most likely {self._whose} {title} is {answer['label']}." + (
                     f" Not ruled out: {others}." if others else ""
                 )
             if self.kind == "labels":
                 said = ", ".join(one["label"] for one in answer["labels"] if one["probability"] >= 0.5)
-                return f"Its {title}: {said}." if said else f"No {title} is more likely than not."
+                return f"{self._whose} {title}: {said}." if said else f"No {title} is more likely than not."
             if self.kind == "number":
                 ends = f"{answer['low']:.3g} and {answer['high']:.3g} {self.unit}".strip()
-                return f"Its {title} should be about {answer['value']:.3g} {self.unit}".strip() + (
+                return f"{self._whose} {title} should be about {answer['value']:.3g} {self.unit}".strip() + (
                     f" (nine times in ten between {ends})."
                 )
             return f"The {title} of each residue is in the table and on the track."
@@ -182,6 +190,7 @@ def describe(found: Labelled) -> Custom:
         spread=spread,
         conditions=tuple(_scale(name, found.examples) for name in found.conditions),
         table=Path(found.file).name,
+        of_pairs=found.of_pairs,
     )
 
 

@@ -2,7 +2,7 @@
 
 Heat shakes a protein until it loses its shape; the temperature at which half of the molecules have lost it is
 called Tm. A protein with a high Tm keeps longer, survives purification better and tolerates more mutations. The
-temperature at which its organism lives tells a lot about it, so it may be given as a condition.
+temperature at which its organism lives tells a lot about it, so it may be given as a condition, and so may the pH.
 
 Data: Tm from proteome-wide experiments with the organism's growth temperature (Qiu et al. 2024, Seq2Topt; after
 Meltome Atlas, Jarzab et al. 2020, Nature Methods 17:495). All of these proteins melt at 50 °C or above.
@@ -22,7 +22,7 @@ _ALONE = "test-sequence-only"
 
 @dataclass(frozen=True)
 class MeltingTemperatureTask(Task):
-    """Melting temperature, tested twice: with the growth temperature, and as most people ask, without it."""
+    """Melting temperature, tested twice: with its conditions, and as most people ask, without them."""
 
     def examples(self, split: str) -> list[Example]:
         """The examples of one split; of the one called sequence-only, without their conditions."""
@@ -52,7 +52,7 @@ TASK = MeltingTemperatureTask(
         "conditions/tm.parquet",
         id="uniprot_id",
         value="tm",
-        conditions={"growth_temperature": "ogt"},
+        conditions={"growth_temperature": "ogt", "ph": "ph"},
         splits={"train": ("train",), "valid": ("valid",), "test": ("test",), _ALONE: ("test",)},
         title="Melting temperatures of 7,147 proteins with growth temperatures",
         source="github.com/SizheQiu/Seq2Topt",
@@ -60,6 +60,7 @@ TASK = MeltingTemperatureTask(
     ),
     conditions=(
         Condition("growth_temperature", "°C", "the temperature at which the protein's organism lives best", 35.0, 18.0),
+        Condition("ph", "", "the pH of the solution in which it is heated", 7.0, 2.0),
     ),
     tests=(_ALONE, "test"),
     metrics=("rmse", "r2", "spearman"),
@@ -73,7 +74,10 @@ TASK = MeltingTemperatureTask(
         "Above it the protein no longer works.",
         "growth temperature": "The temperature at which the organism grows best. "
         "It is 37 °C for people and up to 100 °C for microbes of hot springs.",
+        "pH": "How acid a solution is: 7 is neutral like pure water, lower is acid like vinegar, higher is basic "
+        "like soap.",
     },
     limits="Trained only on proteins that melt at 50 °C or above, so it cannot call a protein fragile: "
-    "read a value near 50 °C as '50 °C or less'.",
+    "read a value near 50 °C as '50 °C or less'. All but 37 of its 7,147 proteins were heated at pH 7 or at a pH that "
+    "nobody noted, so it has hardly been taught what another pH does.",
 )

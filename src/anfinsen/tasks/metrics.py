@@ -66,6 +66,8 @@ class Metric:
 
 METRICS: Registry[Metric] = Registry("metric", "anfinsen.metrics")
 """Every score by name."""
+INSIDE: dict[str, Callable[[Example, Answer], float]] = {}
+"""By the key that tells a kind of answer per residue: the share of a protein's truth inside what it leaves open."""
 
 
 def lower_is_better(metric: str) -> bool:
@@ -172,7 +174,7 @@ def _is_known(truth: Example, answer: Answer) -> bool:
         return "surprise" in answer and bool(answer["count"])
     if isinstance(truth.value, float) and not numpy.isfinite(truth.value):
         return False
-    return "tokens" not in answer or bool(len(_known_places(truth, answer)))
+    return "tokens" not in answer or "thresholds" in answer or bool(len(_known_places(truth, answer)))
 
 
 # Labels and tokens: what was true and what was said, as letters or labels -------------------------------------------
@@ -280,10 +282,12 @@ def _spearman(rows: Floats) -> Floats:
 
 
 def _coverage_rows(pairs: Pairs) -> Floats:
-    """For each protein 1 and whether the truth is inside; of letters, the share of its known residues."""
+    """For each protein 1 and whether the truth is inside; of residues, the share of them; left out if none is known."""
     inside: list[float] = []
     for truth, answer in pairs:
-        if "sets" in answer:
+        if judge := next((INSIDE[key] for key in INSIDE if key in answer), None):
+            inside.append(judge(truth, answer))
+        elif "sets" in answer:
             places = _known_places(truth, answer)
             inside.append(sum(str(truth.value)[at] in answer["sets"][at] for at in places) / len(places))
         elif "set" in answer:
@@ -292,7 +296,9 @@ def _coverage_rows(pairs: Pairs) -> Floats:
             inside.append(answer["low"] <= float(truth.value) <= answer["high"])  # type: ignore[arg-type]
         else:
             raise UsageError("Coverage needs answers with a set or an interval.", remedy="Leave it out for this task.")
-    return numpy.stack([numpy.ones(len(inside)), numpy.array(inside, dtype=numpy.float64)], axis=1)
+    known = numpy.array(inside, dtype=numpy.float64)
+    known = known[~numpy.isnan(known)]
+    return numpy.stack([numpy.ones(len(known)), known], axis=1)
 
 
 def _ece_rows(pairs: Pairs) -> Floats:

@@ -11,6 +11,8 @@ A calibration is a small dictionary of numbers, fitted on examples that training
 the bundle: a temperature for probabilities (Guo et al. 2017, arXiv 1706.04599), a conformal quantile for
 sets and intervals (Angelopoulos & Bates 2021, arXiv 2107.07511). What is promised is promised of PROTEINS: residues
 of one protein resemble each other, so the sets of residues are calibrated by proteins too (see `risk_threshold`).
+Nine in ten of all proteins may be one in two of a rare class, so a class with rows enough has a promise of its own,
+which can only make a set longer (class-conditional conformal sets: Vovk 2012, arXiv 1209.2673).
 """
 
 from __future__ import annotations
@@ -39,6 +41,10 @@ FOLDS = 5
 """Parts of the calibration proteins of which each is judged by a scaling that was fitted without it."""
 COVERAGE = 0.9
 """Share of proteins whose true answer lies in the conformal set or interval."""
+CLASS_COVERAGE, CLASS_ROWS = 0.85, 20
+"""Share of the proteins of a class whose set holds it, promised from so many calibration rows of that class on."""
+FLOOR = "floor "
+"""Before the name of a class, the key of the probability above which it always stands in a set."""
 
 Floats = NDArray[numpy.floating[Any]]
 Calibration = dict[str, float]
@@ -118,7 +124,9 @@ class Label(Classes):
     def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
         probabilities = softmax(self._scaled(outputs, calibration))
         best = int(probabilities.argmax())
-        inside = probabilities >= calibration.get("threshold", 1.0)
+        usual = calibration.get("threshold", 1.0)
+        floors = numpy.array([calibration.get(f"{FLOOR}{name}", usual) for name in self.classes])
+        inside = probabilities >= numpy.minimum(usual, floors)
         inside[best] = True
         order = numpy.argsort(-probabilities)
         return {
@@ -138,7 +146,12 @@ class Label(Classes):
             out = numpy.arange(len(truth)) % FOLDS == fold
             without = self._scaling(logits[~out], truth[~out]) if (~out).any() else calibration
             true_share[out] = softmax(self._scaled(logits[out], without))[numpy.arange(out.sum()), truth[out]]
-        return calibration | {"threshold": 1.0 - conformal_quantile(1.0 - true_share)}
+        floors = {
+            f"{FLOOR}{name}": 1.0 - conformal_quantile(1.0 - true_share[truth == number], CLASS_COVERAGE)
+            for number, name in enumerate(self.classes)
+            if (truth == number).sum() >= CLASS_ROWS
+        }
+        return calibration | {"threshold": 1.0 - conformal_quantile(1.0 - true_share), **floors}
 
     def _scaling(self, logits: Floats, truth: NDArray[Any]) -> Calibration:
         temperature, shifts = fit_scaling(logits, truth)

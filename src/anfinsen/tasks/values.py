@@ -1,9 +1,12 @@
 """One number for every residue: how disordered, how conserved, how buried it is.
 
-    Values   a quantity a residue   (R, 1)  ->  {"values": [...]}
+    Values   a quantity a residue   (R, 2)  ->  {"values": [...], "low": [...], "high": [...], "unit"}
 
-An unknown residue is NaN in the example (or '0' in its mask) and is left out of the loss and of the scores. The
-scores sum over residues and draw proteins for their interval; ranks are taken once over all residues.
+The head gives each residue a place and a spread. An unknown residue is NaN in the example (or '0' in its mask) and is
+left out of the loss and of the scores. Of the residues of a new protein nine in ten lie between `low` and `high`: the
+spreads are stretched until that holds on proteins that training never saw, each counting once (see `targets`).
+
+The scores sum over residues and draw proteins for their interval; ranks are taken once over all residues.
 """
 
 from __future__ import annotations
@@ -20,11 +23,15 @@ from torch import Tensor
 from anfinsen.data.example import Example
 from anfinsen.errors import UsageError
 from anfinsen.models.heads import HeadKind
-from anfinsen.tasks.metrics import METRICS, Metric, Pairs
-from anfinsen.tasks.targets import Answer, Calibration, Floats, Target
+from anfinsen.tasks.metrics import INSIDE, METRICS, Metric, Pairs
+from anfinsen.tasks.targets import Answer, Calibration, Floats, Target, risk_threshold
 
 DIGITS = 4
 """Digits after the point that an answer keeps."""
+WIDEST = 3.0
+"""Largest logarithm of a spread, in units of the target's own."""
+BELL = 1.645
+"""Spreads on either side that hold nine tenths of a bell curve, where nothing is calibrated."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +41,15 @@ class Values(Target):
     unit: str = ""
     center: float = 0.0
     spread: float = 1.0
+    zones: tuple[tuple[float, str], ...] = ()
+    """What the numbers mean: the upper end and the name of each zone, from the lowest up."""
     kind: ClassVar[str] = "values"
     per_residue: ClassVar[bool] = True
     head: ClassVar[HeadKind] = "residue"
 
     @property
     def size(self) -> int:
-        return 1
+        return 2
 
     def encode(self, example: Example) -> NDArray[Any]:
         """One number a residue in the head's units, NaN where unknown: (L,)."""
@@ -51,19 +60,26 @@ class Values(Target):
         return ((values - self.center) / self.spread).astype(numpy.float32)
 
     def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:
-        """Squared error over the known residues."""
+        """Squared error of the place, and the surprise of a bell curve around it that teaches the spread alone.
+
+        So a residue that is hard to place counts as much as any other (Seitzer et al. 2022, arXiv 2203.09168).
+        """
         known = ~target.isnan()
-        return ((outputs.float()[known][:, 0] - target[known]) ** 2).sum(), int(known.sum())
+        place, log_spread = outputs.float()[known].unbind(-1)
+        error, log_spread = (target[known] - place) ** 2, log_spread.clamp(-WIDEST, WIDEST)
+        return (error + 0.5 * error.detach() * (-2 * log_spread).exp() + log_spread).sum(), int(known.sum())
 
     def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
-        scale = calibration.get("scale", 1.0)
-        values = self.center + self.spread * (scale * outputs[:, 0] + calibration.get("shift", 0.0))
-        return {"values": [round(float(value), DIGITS) for value in values], "unit": self.unit}
+        place, spread = self._read(outputs, calibration)
+        reach = calibration.get("quantile", BELL) * spread
+        values = {"values": place, "low": place - reach, "high": place + reach}
+        return {name: [round(float(one), DIGITS) for one in row] for name, row in values.items()} | {"unit": self.unit}
 
     def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
-        """The straight line that brings outputs nearest to the truth (least squares)."""
+        """The straight line that brings places nearest to the truth (least squares), and how far the spreads reach."""
+        truths = [self.encode(example).astype(numpy.float64) for example in examples]
         said = numpy.concatenate([output[:, 0] for output in outputs]).astype(numpy.float64)
-        truth = numpy.concatenate([self.encode(example) for example in examples]).astype(numpy.float64)
+        truth = numpy.concatenate(truths)
         known = ~numpy.isnan(truth)
         said, truth = said[known], truth[known]
         spread = float(said.var()) if len(said) else 0.0
@@ -71,7 +87,21 @@ class Values(Target):
         if scale <= 0:  # a head that has learned nothing is not turned round
             scale = 1.0
         shift = float(truth.mean() - scale * said.mean()) if len(said) else 0.0
-        return {"scale": scale, "shift": shift, "n": float(len(examples))}
+        calibration = {"scale": scale, "shift": shift, "n": float(len(examples))}
+        errors = []
+        for output, true in zip(outputs, truths, strict=True):
+            place, width = self._read(output, calibration)
+            error = numpy.abs(self.center + self.spread * true - place) / width
+            errors.append(error[~numpy.isnan(true)])
+        farness = risk_threshold([numpy.exp(-error) for error in errors])
+        # too few proteins promise nothing: then the bell curve must do, as it does before any calibration
+        return calibration | ({"quantile": float(-numpy.log(farness))} if farness > 0 else {})
+
+    def _read(self, outputs: Floats, calibration: Calibration) -> tuple[Floats, Floats]:
+        """Place and spread of each residue in the user's unit, each (L,)."""
+        raw = numpy.asarray(outputs, dtype=numpy.float64)
+        place = calibration.get("scale", 1.0) * raw[:, 0] + calibration.get("shift", 0.0)
+        return self.center + self.spread * place, self.spread * numpy.exp(raw[:, 1].clip(-WIDEST, WIDEST))
 
 
 def known_values(example: Example) -> NDArray[numpy.float64]:
@@ -101,6 +131,19 @@ def _residues(pairs: Pairs) -> list[tuple[NDArray[numpy.float64], NDArray[numpy.
         known = ~numpy.isnan(true)
         found.append((true[known], numpy.array(answer["values"], dtype=numpy.float64)[known]))
     return found
+
+
+def _inside(truth: Example, answer: Answer) -> float:
+    """The share of a protein's known residues that lie between the ends of their ranges; NaN without any."""
+    true = known_values(truth)
+    known = ~numpy.isnan(true)
+    if "low" not in answer:
+        raise UsageError("Coverage needs answers with a range.", remedy="Leave it out for this task.")
+    low, high = (numpy.array(answer[end], dtype=numpy.float64)[known] for end in ("low", "high"))
+    return float(((low <= true[known]) & (true[known] <= high)).mean()) if known.any() else float("nan")
+
+
+INSIDE["values"] = _inside
 
 
 def _moments(parts: Sequence[tuple[NDArray[numpy.float64], NDArray[numpy.float64]]]) -> NDArray[numpy.float64]:

@@ -126,7 +126,7 @@ class Apprentice(nn.Module):
         every, lengths = read_in_windows(partial(_staged, body, layers), batch.tokens, batch.lengths, body.longest)
         stages = list(every.split(body.dim, dim=1))
         last = stages[-1] if batch.chosen is None else stages[-1][batch.chosen]
-        return stages, network.ask(task, last, lengths, batch.conditions)
+        return stages, network.ask(task, last, lengths, batch.conditions, batch.net)
 
 
 def _staged(body: Body, layers: Sequence[int], tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int]]:

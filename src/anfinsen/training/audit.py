@@ -13,7 +13,7 @@ A finding that does not hold is a reason not to trust the bundle; one that says 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,16 +35,20 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def audit(folder: Path, *, with_data: bool = False) -> list[Finding]:
-    """Look at everything; a folder that cannot be opened is one finding."""
+LookAtOwn = Callable[[Bundle, str], Iterable[Finding]]
+"""Looks at the table of its owner's that a task of a bundle was trained on."""
+
+
+def audit(folder: Path, *, with_data: bool = False, own: LookAtOwn | None = None) -> list[Finding]:
+    """Look at everything; a folder that cannot be opened is one finding. `own` looks at a table of one's own."""
     try:
         bundle = Bundle.load(folder)
     except BundleError as error:
         return [Finding("files", False, str(error))]
-    return list(_findings(bundle, with_data))
+    return list(_findings(bundle, with_data, own))
 
 
-def _findings(bundle: Bundle, with_data: bool) -> Iterator[Finding]:
+def _findings(bundle: Bundle, with_data: bool, own: LookAtOwn | None) -> Iterator[Finding]:
     yield Finding("files", True, "Every file is the one that bundle.json vouches for.")
     yield golden(bundle)
     yield _code(bundle.lock)
@@ -53,7 +57,10 @@ def _findings(bundle: Bundle, with_data: bool) -> Iterator[Finding]:
         yield Finding("data", None, "Its tables were not read; --data compares them too.")
         return
     for name, record in bundle.records.items():
-        yield from _data(bundle, name, record)
+        if record.custom is not None and own is not None:
+            yield from own(bundle, name)
+        else:
+            yield from _data(bundle, name, record)
 
 
 def golden(bundle: Bundle) -> Finding:
@@ -93,7 +100,7 @@ def _body(bundle: Bundle) -> Finding:
 def _data(bundle: Bundle, name: str, record: TaskRecord) -> Iterator[Finding]:
     about = f"data of {name}"
     if name not in TASKS:
-        yield Finding(about, None, "Its table is one's own and is not known here.")
+        yield Finding(about, None, "Its table is its owner's; name it to have it compared: --data TABLE.")
         return
     if not record.data_sha256:
         yield Finding(about, None, "The bundle keeps no hash of it.")
@@ -106,10 +113,22 @@ def _data(bundle: Bundle, name: str, record: TaskRecord) -> Iterator[Finding]:
     except AnfinsenError as error:
         yield Finding(about, None, f"It cannot be read as it was: {error}")
         return
-    if lesson.data_sha256 != record.data_sha256:
-        yield Finding(about, False, f"The table '{lesson.task.table.files}' is not the one it learnt from.")
+    yield from compared(lesson, record, name, f"'{lesson.task.table.files}'")
+
+
+def compared(lesson: Lesson, record: TaskRecord, name: str, table: str) -> Iterator[Finding]:
+    """Whether the rows of a table and the way they are dealt are those that a task was trained on."""
+    about = f"data of {name}"
+    if len(lesson.train) != record.trained_on:
+        counts = f"{len(lesson.train):,} training rows come of it, and it learnt from {record.trained_on:,}"
+        yield Finding(about, False, f"The table {table} is not the one it learnt from: {counts}.")
         return
-    yield Finding(about, True, f"The {len(lesson.train):,} training proteins are the ones it learnt from.")
+    if lesson.data_sha256 != record.data_sha256:
+        known = f"SHA-256 {lesson.data_sha256[:12]} here, {record.data_sha256[:12]} in the bundle"
+        yield Finding(about, False, f"The table {table} is not the one it learnt from: {known}.")
+        return
+    noun = "pairs" if lesson.task.of_pairs else "proteins"
+    yield Finding(about, True, f"The {len(lesson.train):,} training {noun} are the ones it learnt from.")
     if record.split_sha256:
         holds = lesson.split_sha256 == record.split_sha256
         words = "is dealt as it was" if holds else "is dealt otherwise than it was"

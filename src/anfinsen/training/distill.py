@@ -40,6 +40,8 @@ from anfinsen.training.recipe import Mode, Recipe
 from anfinsen.training.run import Lesson, adjusted, data_hash, finished, origin_of, provenance
 
 HALF = "half"
+TAUGHT_BY = "distilled_from"
+"""Where a student's provenance names its teacher and the hash of its files."""
 USUAL = 200
 """Residues of the protein for which compute is reckoned while a shape is chosen."""
 _SHAPE = re.compile(r"(\d+)x(\d+)(?:x(\d+))?")
@@ -78,6 +80,11 @@ def run(
         if name not in known:
             raise UnknownNameError(f"task in the bundle '{teacher.name}'", name, known)
     tasks = [known[name] for name in recipe.tasks or tasks_of(teacher)]
+    if pairs := [task.name for task in tasks if task.of_pairs]:
+        raise UsageError(
+            f"'{pairs[0]}' asks about two proteins at a time, and a student learns about one.",
+            remedy="Name the others: --task NAME.",
+        )
     more = [] if unlabelled is None else _readable(unlabelled, tell)
     student, lessons = distill(teacher, tasks, recipe, out, unlabelled=more, watch=watch)
     asked = [lesson for name, lesson in lessons.items() if name != MASKED]
@@ -122,7 +129,7 @@ def distill(
     Trainer(
         apprentice, courses, recipe.train, out, origin=origin, judge=judge, watch=watch, device=runtime.pick_device()
     ).fit()
-    made = {**provenance(recipe, None), "distilled_from": f"{teacher.name} {teacher.sha256}"}
+    made = {**provenance(recipe, None), TAUGHT_BY: f"{teacher.name} {teacher.sha256}"}
     if unlabelled:
         made["unlabelled"] = f"{len(unlabelled)} sequences {data_hash(unlabelled)}"
     return finished(recipe.name, apprentice.student.requires_grad_(True), lessons, made, out), lessons

@@ -19,7 +19,7 @@ from torch import nn
 from anfinsen import runtime
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import Stream
-from anfinsen.data.example import Example
+from anfinsen.data.example import Example, proteins_of
 from anfinsen.data.neighbours import Reach
 from anfinsen.data.shards import Shards
 from anfinsen.errors import ConfigError, UsageError, suggest
@@ -97,7 +97,7 @@ def finished(
         known[task] = lesson.record(network)
         if task != MASKED:
             looks = familiarity(network, lesson.train, lesson.calibrate_on)
-            near[task] = Reach.fit([example.protein for example in lesson.train], familiarity=looks)
+            near[task] = Reach.fit(proteins_of(lesson.train), familiarity=looks)
     bundle = Bundle(name, network, known, near, dict(made))
     bundle.remember()
     bundle.save(out / "bundle")
@@ -146,6 +146,7 @@ class Lesson:
         """What the bundle keeps of the task, with the calibration of this network."""
         shape, table = self.task.shape, self.task.table
         calibration: dict[str, float] = {}
+        self.task.remember(network.heads[self.task.name], self.train)
         if shape.kind != "masked":
             outputs = [answer[self.task.name] for answer in ask(network, [self.task], self.calibrate_on)]
             calibration = self.task.target.calibrate(outputs, self.calibrate_on)
@@ -170,6 +171,7 @@ def data_hash(examples: Sequence[Example]) -> str:
     digest = hashlib.sha256()
     for example in examples:
         row = [example.protein.sequence, example.value, example.mask, sorted(example.conditions.items())]
+        row += [example.partner.sequence] if example.partner is not None else []
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()
 
@@ -223,12 +225,13 @@ def _prepared(body: nn.Module, recipe: Recipe) -> nn.Module:
     if recipe.mode == "frozen":
         # several trainings on one table read each protein once if they are given the same frozen body
         return body if isinstance(body, FrozenBody) else FrozenBody(body)
-    if isinstance(body, PublicBody):
+    body = bare(body)
+    if isinstance(body, PublicBody) and recipe.mode == "full":
         raise ConfigError(
-            f"'{body.name}' can be used frozen only: its weights are not stored in a bundle.",
-            remedy='Set mode = "frozen", or take an ESM-2 checkpoint.',
+            f"'{body.name}' cannot be trained in full: its weights are not stored in a bundle.",
+            remedy='Set mode = "lora", whose corrections are stored, or "frozen"; with stages, cold and warm.',
         )
-    body = bare(body).requires_grad_(True)
+    body = body.requires_grad_(True)
     return adapted(body, recipe.adapters) if recipe.mode == "lora" else body
 
 
@@ -320,7 +323,7 @@ def _shown(task: Task, example: Example, index: int) -> Example:
 
 
 def _lot(example: Example) -> int:
-    return int(hashlib.sha256(example.protein.id.encode()).hexdigest(), 16)
+    return int(hashlib.sha256(" ".join(chain.id for chain in example.chains).encode()).hexdigest(), 16)
 
 
 def provenance(recipe: Recipe, start: Bundle | None) -> dict[str, str]:

@@ -45,13 +45,22 @@ class Round:
 
 @dataclass(frozen=True)
 class Deal:
-    """The rounds, how they are called, and what leaks; `band` is each row's identity band to what judged it."""
+    """The rounds, how they are called, and what leaks; `band` is each row's identity band to what judged it.
+
+    `parts` are what of the test is scored apart, the headline first, by places among the rows that are judged; where
+    there are none, all of them are scored together.
+    """
 
     rounds: tuple[Round, ...]
     name: str
     sentence: str
     findings: tuple[Finding, ...]
     band: dict[int, str]
+    parts: tuple[tuple[str, Places], ...] = ()
+
+    def scored(self) -> list[tuple[str, Places]]:
+        """The names of the parts that are scored, the headline first, and their places among the judged rows."""
+        return list(self.parts) or [(self.name, numpy.arange(len(self.tested())))]
 
     @property
     def is_folded(self) -> bool:
@@ -89,7 +98,7 @@ def deal(found: Labelled, config: TableConfig, *, seed: int, once: bool, tell: T
         nearest, findings = twins(split, relatives, _rows(found))
         band = dict(zip(split.rows(TEST).tolist(), band_of(nearest.identity).tolist(), strict=True))
         if found.splits is not None and config.leaks == "refuse":
-            _refuse_twins(findings)
+            refuse_twins(findings)
     return Deal(tuple(rounds), name, sentence, (*findings, *_label_leaks(found)), band)
 
 
@@ -123,7 +132,8 @@ def _one_split(found: Labelled, relatives: Relatives, config: TableConfig, seed:
     return Split(names, "column", told=(told,))
 
 
-def _refuse_twins(findings: Sequence[Finding]) -> None:
+def refuse_twins(findings: Sequence[Finding]) -> None:
+    """Refuse a split of one's own in which the test stands in training."""
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         raise UsageError(

@@ -18,21 +18,17 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.example import Example
-from anfinsen.data.offered import from_lists
+from anfinsen.data.offered import SEQUENCE, SEQUENCE_PAIR, from_lists
 from anfinsen.errors import UsageError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.prediction import Prediction
-from anfinsen.inference.predictor import Predictor
-from anfinsen.structure.protein import Protein
+from anfinsen.inference.predictor import Predictor, Question
 from anfinsen.tasks.labels import CALLED
 from anfinsen.training.recipe import Recipe
 from anfinsen.workshop.fitting import Fitted, fit
 from anfinsen.workshop.plan import make_plan
 from anfinsen.workshop.words import card_lines, plan_lines, sentences
-
-Question = str | Protein | Example
 
 
 class Model:
@@ -100,7 +96,7 @@ class Model:
 
 
 def train(
-    sequences: Sequence[str],
+    sequences: Sequence[str] | Sequence[tuple[str, str]],
     labels: Sequence[object],
     *,
     out: str | Path | None = None,
@@ -113,6 +109,7 @@ def train(
 ) -> Model:
     """Train on `sequences` and their `labels` (numbers, classes, lists of labels, or a letter a residue), and judge.
 
+    A list of tuples of two sequences is a table of pairs, of which it makes no difference which comes first.
     `conditions` are numbers that the answer depends on, by name; `split` says train, valid or test for each sequence,
     without it families of relatives stay together. `settings` are a recipe's keys, dots written as '__':
     mode="lora", train__steps=500, table__rare="drop". A run with `out` can be stopped and goes on.
@@ -122,7 +119,8 @@ def train(
         more["id"] = ids
     if split is not None:
         more["split"] = split
-    own = {"column": "sequence", "label": ("label",), "kind": kind, "conditions": tuple(conditions or ())}
+    first, second = SEQUENCE_PAIR if any(isinstance(one, tuple) for one in sequences) else (SEQUENCE, "")
+    own = {"column": first, "partner": second, "label": ("label",), "kind": kind, "conditions": tuple(conditions or ())}
     values: dict[str, Any] = {"table": {**own, **({"split": "split"} if split is not None else {})}}
     for key, value in settings.items():
         *tables, name = key.split("__")
@@ -131,7 +129,7 @@ def train(
             place = place.setdefault(table, {})
         place[name] = value
     recipe = Recipe.build(values, source="the call")
-    plan = make_plan(from_lists(list(sequences), list(labels), more), recipe, start=start)
+    plan = make_plan(from_lists(sequences, list(labels), more), recipe, start=start)
     if out is not None:
         return Model(fit(plan, Path(out)))
     folder = Path(tempfile.mkdtemp(prefix="anfinsen-"))

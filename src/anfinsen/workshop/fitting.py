@@ -20,6 +20,7 @@ import numpy
 from numpy.typing import NDArray
 
 from anfinsen import runtime
+from anfinsen.data.example import Example
 from anfinsen.data.leaks import BANDS
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
@@ -40,6 +41,7 @@ FEWEST_IN_A_BAND = 5
 """Proteins of an identity band below which its score is not told."""
 
 Say = Callable[[str], None]
+Before = Callable[[Network, Task, Sequence[Example]], None]
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,30 @@ class Fitted:
     bands: tuple[Score, ...]
 
 
-def fit(plan: Plan, out: Path, *, watch: Sequence[Watch] = (), say: Say = lambda sentence: None) -> Fitted:
-    """Train and judge as planned, in the folder `out`; a run that was stopped goes on where it was."""
+def fit(
+    plan: Plan,
+    out: Path,
+    *,
+    watch: Sequence[Watch] = (),
+    say: Say = lambda sentence: None,
+    before: Before | None = None,
+) -> Fitted:
+    """Train and judge as planned, in the folder `out`; a run that was stopped goes on where it was.
+
+    `before` is shown the network that is kept, before it learns.
+    """
     lines = list(_lines(plan))
     rivals = list(plan.scores)
     if all(line is not None for line, _ in lines):
         found = iter(probe_answers(line, rows, plan.task()) for line, rows in lines if line is not None)
         rivals += plan.rivals(lambda one: next(found), PROBE)
     if plan.deal.is_folded:
-        bundle, answers = _in_rounds(plan, [line for line, _ in lines], out, watch, say)
+        bundle, answers = _in_rounds(plan, [line for line, _ in lines], out, watch, say, before)
     else:
-        bundle, answers = _once(plan, lines[0][0], out, watch)
-    task, truths = plan.task(), plan.examples(plan.deal.tested())
-    metrics = (*task.metrics, *_calibration_metrics(task))
-    mine = score(task, plan.custom.table, plan.deal.name, bundle.label, truths, answers, metrics)
-    bands = _by_band(plan, task, bundle.label, answers)
+        bundle, answers = _once(plan, lines[0][0], out, watch, before)
+    task = plan.task()
+    mine = plan.scored(bundle.label, answers, (*task.metrics, *_calibration_metrics(task)))
+    bands = [] if task.of_pairs else _by_band(plan, task, bundle.label, answers)
     record = bundle.records.pop(plan.name).replaced(
         custom=plan.custom.model_dump(), scores=[row.model_dump() for row in (*mine, *rivals)]
     )
@@ -105,17 +116,21 @@ def _begun(plan: Plan, task: Task, line: Line | None, *, with_heads: bool) -> Bu
     return Bundle(start.name, network, records, reaches, sha256=start.sha256)
 
 
-def _once(plan: Plan, line: Line | None, out: Path, watch: Sequence[Watch]) -> tuple[Bundle, list[Answer]]:
+def _once(
+    plan: Plan, line: Line | None, out: Path, watch: Sequence[Watch], before: Before | None
+) -> tuple[Bundle, list[Answer]]:
     (one,) = plan.deal.rounds
     task = plan.task(one)
-    bundle = train([task], plan.recipe, out, start=_begun(plan, task, line, with_heads=True), watch=watch)
+    bundle = train(
+        [task], plan.recipe, out, start=_begun(plan, task, line, with_heads=True), watch=watch, before=before
+    )
     test = plan.examples(one.test)
     outputs = [answer[task.name] for answer in ask(bundle.network.eval(), [task], test)]
     return bundle, task.answers(outputs, test, bundle.records[task.name].calibration)
 
 
 def _in_rounds(
-    plan: Plan, lines: Sequence[Line | None], out: Path, watch: Sequence[Watch], say: Say
+    plan: Plan, lines: Sequence[Line | None], out: Path, watch: Sequence[Watch], say: Say, before: Before | None
 ) -> tuple[Bundle, list[Answer]]:
     outputs: list[list[Floats]] = []
     best_steps = []
@@ -130,21 +145,21 @@ def _in_rounds(
         outputs.append([answer[task.name] for answer in ask(bundle.network.eval(), [task], test)])
         best_steps.append(best.step)
         say(f"Round {number} of {len(lines)}: learned from {len(one.train):,} proteins, {best}.")
-    steps = max(1, int(numpy.median(best_steps)))
-    say(f"Now once more on all {len(plan.found):,} proteins, for {steps:,} steps, as many as were best in the middle.")
-    last = plan.recipe.replaced(
-        train=plan.recipe.train.replaced(steps=steps, judge_every=steps, patience=0).model_dump(),
-        # it learns from every row, so none is left that could judge it; only stages cannot do without
-        validate_on=plan.recipe.validate_on if plan.recipe.stages else 0,
-    )
-    task = plan.task()
-    rows = (
-        features(Network(plan.start.network.body, {}).eval(), task, plan.found.examples)
-        if lines[0] is not None
-        else None
-    )
-    line = fit_line(rows, plan.found.examples, task) if rows is not None else None
-    bundle = train([task], last, out, start=_begun(plan, task, line, with_heads=True), watch=watch)
+    kept, recipe = plan.last(), plan.recipe
+    task = plan.task(kept)
+    known = plan.examples(kept.train) if kept is not None else plan.found.examples
+    if kept is None:
+        steps = max(1, int(numpy.median(best_steps)))
+        say(f"Now once more on all {len(known):,} proteins, for {steps:,} steps, as many as were best in the middle.")
+        # it learns from every row, so none is left that could judge it
+        loop = recipe.train.replaced(steps=steps, judge_every=steps, patience=0)
+        recipe = recipe.replaced(train=loop.model_dump(), validate_on=0)
+    else:
+        say(f"Now once more on {len(known):,} proteins; the other {len(kept.stop):,} tell when a heat is over.")
+    resting = Network(plan.start.network.body, {}).eval()
+    line = fit_line(features(resting, task, known), known, task) if lines[0] is not None else None
+    begun = _begun(plan, task, line, with_heads=True)
+    bundle = train([task], recipe, out, start=begun, watch=watch, before=before)
     return bundle, _calibrated(plan, bundle, outputs)
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy
 
-from anfinsen.bench.baselines import baselines_for
+from anfinsen.bench.degree import rules_for
 from anfinsen.data.alphabet import TOKENS
+from anfinsen.data.batch import lengths_of
 from anfinsen.data.example import Example
 from anfinsen.data.labelled import Labelled, read_labelled
 from anfinsen.data.leaks import TWIN
@@ -35,6 +36,7 @@ from anfinsen.tasks.metrics import measure
 from anfinsen.tasks.targets import Answer
 from anfinsen.training.recipe import Recipe
 from anfinsen.workshop.dealing import Deal, Places, Round, Tell, deal
+from anfinsen.workshop.partners import deal_pairs
 
 SUITE = "own table"
 RESIDUES = {"frozen": 500_000, "lora": 300_000, "full": 300_000}
@@ -88,14 +90,34 @@ class Plan:
             parts["calibrate"] = parts["valid"]
         return self.custom.task(self.name, parts, balanced(self.custom, train))
 
+    def last(self) -> Round | None:
+        """Who the network that is kept learns from; None for all rows, by as many steps as were best in the rounds.
+
+        Heats need proteins that are not trained on to know when to rise, so under stages a part of the rows is kept.
+        """
+        if not self.deal.is_folded:
+            return self.deal.rounds[0]
+        if not self.recipe.stages:
+            return None
+        stop = self.deal.rounds[0].stop
+        return Round(numpy.setdiff1d(numpy.arange(len(self.found)), stop), stop, stop[:0])
+
     def examples(self, rows: Places) -> list[Example]:
         """The examples of some rows."""
         return [self.found.examples[row] for row in rows.tolist()]
 
     def rivals(self, answer: Callable[[Round], list[Answer]], model: str) -> list[Score]:
         """The scores of whoever answers the test of each round."""
-        answers = [one for each in self.deal.rounds for one in answer(each)]
-        return score(self.task(), self.custom.table, self.deal.name, model, self.examples(self.deal.tested()), answers)
+        return self.scored(model, [one for each in self.deal.rounds for one in answer(each)])
+
+    def scored(self, model: str, answers: Sequence[Answer], metrics: Sequence[str] = ()) -> list[Score]:
+        """The scores of answers to all judged rows, part by part, the headline first."""
+        truths, rows = self.examples(self.deal.tested()), []
+        for name, places in self.deal.scored():
+            chosen = places.tolist()
+            part = [truths[at] for at in chosen], [answers[at] for at in chosen]
+            rows += score(self.task(), self.custom.table, name, model, *part, metrics)
+        return rows
 
 
 def make_plan(
@@ -107,21 +129,13 @@ def make_plan(
     tell: Tell = lambda what, done, total: None,
 ) -> Plan:
     """Read, deal and judge a table; `start` is the bundle whose body is used, the embedded one if none is given."""
-    found = read_labelled(source, recipe.table, may_drop=may_drop)
-    if recipe.table.shuffle:
-        order = numpy.random.default_rng(recipe.train.seed).permutation(len(found))
-        values = [found.examples[at].value for at in order]
-        found = replace(
-            found, examples=tuple(replace(one, value=v) for one, v in zip(found.examples, values, strict=True))
-        )
-    custom = describe(found)
+    found, dealt = read_and_deal(source, recipe, may_drop=may_drop, tell=tell)
     name = task_name("my-task" if isinstance(source, Whole) else str(source))
-    dealt = deal(found, recipe.table, seed=recipe.train.seed, once=not rests(recipe), tell=tell)
     opened = _open(recipe, start)
     settled = _settled(recipe, found, dealt, name)
-    plan = Plan(found, custom, name, dealt, settled, opened, (), Pace(0.0, 0, 0))
+    plan = Plan(found, describe(found), name, dealt, settled, opened, (), Pace(0.0, 0, 0))
     scores: list[Score] = []
-    for baseline in baselines_for(plan.task()):
+    for baseline in rules_for(plan.task()):
 
         def answer(one: Round, fit: Callable[..., list[Answer]] = baseline.answer) -> list[Answer]:
             asked = [replace(example, value=None, mask=None) for example in plan.examples(one.test)]
@@ -129,6 +143,26 @@ def make_plan(
 
         scores += plan.rivals(answer, baseline.name)
     return replace(plan, scores=tuple(scores), pace=_pace(plan), seen=_seen(opened, found))
+
+
+def read_and_deal(
+    source: str | Path | Whole,
+    recipe: Recipe,
+    *,
+    may_drop: bool,
+    tell: Tell = lambda what, done, total: None,
+) -> tuple[Labelled, Deal]:
+    """The rows of a table and who of them is trained on: the same for the same table and recipe, at any time."""
+    found = read_labelled(source, recipe.table, may_drop=may_drop)
+    if recipe.table.shuffle:
+        order = numpy.random.default_rng(recipe.train.seed).permutation(len(found))
+        values = [found.examples[at].value for at in order]
+        found = replace(
+            found, examples=tuple(replace(one, value=v) for one, v in zip(found.examples, values, strict=True))
+        )
+    if found.of_pairs:
+        return found, deal_pairs(found, recipe.table, seed=recipe.train.seed, tell=tell)
+    return found, deal(found, recipe.table, seed=recipe.train.seed, once=not rests(recipe), tell=tell)
 
 
 def score(
@@ -182,17 +216,14 @@ def _open(recipe: Recipe, start: str | Path | None) -> Bundle:
 
 def _seen(start: Bundle, found: Labelled) -> int:
     """How many proteins, or near twins of them, the body was trained on with answers to its own tasks."""
-    near = [
-        any((reach.nearest(example.protein.sequence)[0] or 0.0) >= TWIN for reach in start.reaches.values())
-        for example in found.examples
-    ]
-    return sum(near)
+    chains = found.chains() if not found.of_pairs else sorted(set(found.chains()))
+    return sum(any((reach.nearest(chain)[0] or 0.0) >= TWIN for reach in start.reaches.values()) for chain in chains)
 
 
 def _settled(recipe: Recipe, found: Labelled, dealt: Deal, name: str) -> Recipe:
     """The recipe with what was left open chosen from the table's size; what was said stays."""
     rounds = len(dealt.rounds)
-    lengths = numpy.array([len(example.protein) for example in found.examples])
+    lengths = lengths_of(found.examples)
     residues = int(numpy.mean([lengths[one.train].sum() for one in dealt.rounds]))
     trainings = rounds + (rounds > 1)
     least, most = _EPOCHS
@@ -223,10 +254,10 @@ def _pace(plan: Plan) -> Pace:
     sample: list[Example] = []
     for example in plan.found.examples:
         sample.append(example)
-        if sum(len(one.protein) for one in sample) >= _SAMPLE:
+        if sum(one.residues for one in sample) >= _SAMPLE:
             break
     batch = task.collate(sample)
-    residues = sum(len(one.protein) for one in sample)
+    residues = sum(one.residues for one in sample)
     network = Network(plan.start.network.body, {task.name: HeadShape(*task.shape)})
     began = time.perf_counter()
     network.states(batch.tokens, batch.lengths)
@@ -236,7 +267,7 @@ def _pace(plan: Plan) -> Pace:
         loss.backward()
         network.zero_grad()
     done = time.perf_counter()
-    whole = sum(len(example.protein) for example in plan.found.examples)
+    whole = sum(map(len, set(plan.found.chains())))  # each protein is read once
     learning = (done - read) / 2 / residues
     trainings = len(plan.deal.rounds) + plan.deal.is_folded
     seconds = trainings * train.steps * train.tokens * learning * 1.2

@@ -21,9 +21,9 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from torch import nn
 from torch.nn import functional
 
-from anfinsen.data.batch import pack
+from anfinsen.data.batch import pack_examples
 from anfinsen.data.example import Example
-from anfinsen.models.heads import PooledHead
+from anfinsen.models.heads import ChainReader, joined
 from anfinsen.models.network import Network
 from anfinsen.tasks.ask import in_groups
 from anfinsen.tasks.base import Task
@@ -49,8 +49,8 @@ class Line:
         return features @ self.weights.T + self.bias
 
     def into(self, head: nn.Module) -> None:
-        """Make a pooled head say exactly this, until it is trained."""
-        assert isinstance(head, PooledHead)
+        """Make the head of a whole chain, or of a pair, say exactly this, until it is trained."""
+        assert isinstance(head, ChainReader)
         last = head.judge[-1]
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
@@ -62,14 +62,15 @@ class Line:
 
 @torch.inference_mode()
 def features(network: Network, task: Task, examples: Sequence[Example]) -> Floats:
-    """What the direct path of a pooled head reads: mean normed state, conditions, which of them are known."""
+    """What the direct path of a head reads: mean normed state (of a pair, both), conditions, which are known."""
     device = next(network.parameters()).device
 
     def answer(group: Sequence[Example]) -> list[NDArray[Any]]:
-        tokens, lengths = pack([example.protein.sequence for example in group])
+        tokens, lengths = pack_examples(group)
         states, counts = network.states(tokens.to(device), lengths)
         normed = functional.layer_norm(states, states.shape[-1:])
-        return [part.mean(0).float().cpu().numpy() for part in normed.split(counts)]
+        means = torch.stack([part.mean(0).float() for part in normed.split(counts)])
+        return list((joined(means) if task.of_pairs else means).cpu().numpy())
 
     means = numpy.stack(list(in_groups(examples, answer))).astype(numpy.float64)
     conditions = task.condition_rows([example.conditions for example in examples]).numpy().astype(numpy.float64)

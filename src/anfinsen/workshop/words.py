@@ -14,6 +14,7 @@ from anfinsen.hub.record import Score
 from anfinsen.report.draw import score_figure
 from anfinsen.report.standing import find_standing, metric_title
 from anfinsen.tasks.metrics import METRICS
+from anfinsen.tasks.targets import CLASS_COVERAGE, CLASS_ROWS, FLOOR
 from anfinsen.workshop.fitting import Fitted
 from anfinsen.workshop.plan import Plan
 
@@ -26,7 +27,7 @@ def plan_lines(plan: Plan) -> Iterator[tuple[str, str]]:
     """What will be done, before it is done: (level, sentence), the level being info, warning or error."""
     found = plan.found
     refused = f", {len(found.refused):,} refused" if found.refused else ""
-    yield "info", f"{found.file}: {len(found):,} rows to learn from{refused}."
+    yield "info", f"{found.file}: {len(found):,} {'pairs' if found.of_pairs else 'rows'} to learn from{refused}."
     for role in found.roles:
         yield "info", f"  {role}"
     for sentence in found.told:
@@ -46,9 +47,9 @@ def plan_lines(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.seen:
         yield (
             "warning",
-            f"{plan.seen:,} of {len(found):,} proteins were already seen by the body '{plan.start.name}' with answers "
-            f"to its own tasks ({', '.join(plan.start.reaches)}). If your question is like one of these, the score "
-            "below flatters: judge by proteins that you measured yourself.",
+            f"{plan.seen:,} of {_proteins(plan):,} proteins were already seen by the body '{plan.start.name}' with "
+            f"answers to its own tasks ({', '.join(plan.start.reaches)}). If your question is like one of these, the "
+            "score below flatters: judge by proteins that you measured yourself.",
         )
     yield "info", _rivals(plan)
     yield "info", _cost(plan)
@@ -82,7 +83,8 @@ def _contents(plan: Plan) -> str:
 
 def _rivals(plan: Plan) -> str:
     metric = plan.task().metrics[0]
-    rows = [row for row in plan.scores if row.metric == metric]
+    headline = plan.deal.scored()[0][0]
+    rows = [row for row in plan.scores if (row.metric, row.split) == (metric, headline)]
     if not rows:
         return "No simple rule could be scored beside it, so the score alone will say little."
     up = METRICS[metric].higher_is_better
@@ -90,7 +92,7 @@ def _rivals(plan: Plan) -> str:
     shown = "; ".join(f"{row.model} {figure(row)}" for row in rows)
     better = "higher" if up else "lower"
     return (
-        f"What simple rules reach, and a network must beat (n = {rows[0].n:,} proteins, {plan.deal.name}; "
+        f"What simple rules reach, and a network must beat (n = {rows[0].n:,} {plan.found.noun}s, {headline}; "
         f"{metric_title(metric)}, {better} is better): {shown}."
     )
 
@@ -102,13 +104,27 @@ def _cost(plan: Plan) -> str:
         "lora": "The head and small corrections of the body (adapters) learn",
         "full": "The head and the whole body learn",
     }[plan.recipe.mode]
-    times = f"{rounds} trainings to be judged and one on all rows" if rounds > 1 else "one training"
+    moves = _heats(plan) if plan.recipe.stages else moves
+    kept = "that is kept" if plan.recipe.stages else "on all rows"
+    times = f"{rounds} trainings to be judged and one {kept}" if rounds > 1 else "one training"
     memory = f" and {plan.pace.bytes / 1e9:.1f} GB of memory" if plan.pace.bytes else ""
     return (
         f"{moves}: {times}, of up to {train.steps:,} steps of about {train.tokens:,} residues; it stops by itself when "
         f"proteins that it does not learn from gain nothing. About {duration(plan.pace.seconds)}{memory} on this "
         f"machine (two batches were tried: {plan.pace.speed:,} residues a second)."
     )
+
+
+def _heats(plan: Plan) -> str:
+    """The heats that a training rises through, in words."""
+    what = {
+        "cold": "cold (the head)",
+        "warm": "warm (small adapters in the body too)",
+        "hot": "hot (the whole body)",
+        "blazing": "blazing (the whole body)",
+    }
+    heats = ", ".join(what[heat] for heat in plan.recipe.stages)
+    return f"It rises from heat to heat, each until it gains no more, and what does not help is dropped: {heats}"
 
 
 def card_lines(fitted: Fitted) -> Iterator[tuple[str, str]]:
@@ -118,16 +134,27 @@ def card_lines(fitted: Fitted) -> Iterator[tuple[str, str]]:
     if standing is None:
         yield "warning", "No score exists for these answers: too few proteins were judged, or all of one kind."
         return
-    yield "info", f"{standing.headline}; {standing.circumstance}."
+    yield "info", f"{standing.headline}; {standing.circumstance.replace(' proteins,', f' {plan.found.noun}s,')}."
     for rival in standing.baselines:
         yield "info", f"  beside it: {rival.model} {figure(rival)}"
     verdict = _verdict(fitted)
     level = "good" if not standing.is_weak else "warning" if verdict.startswith("It does not beat") else "info"
     yield level, verdict
     if standing.score.n is not None and standing.score.n < FEW:
-        hint = "" if plan.deal.is_folded else " With --set table.folds=5 each row is judged once."
-        yield "warning", f"Over {standing.score.n} proteins a score is a first impression: look at the interval.{hint}"
+        hint = (
+            "" if plan.deal.is_folded or plan.found.of_pairs else " With --set table.folds=5 each row is judged once."
+        )
+        yield (
+            "warning",
+            f"Over {standing.score.n} {plan.found.noun}s a score is a first impression: look at the interval.{hint}",
+        )
     yield from (("info", sentence) for sentence in _calibration(fitted))
+    yield from (("info", sentence) for sentence in _other_parts(fitted))
+    if plan.found.of_pairs:
+        yield (
+            "info",
+            "Pairs share proteins, so they are fewer than they look: take every interval for somewhat too narrow.",
+        )
     if fitted.bands:
         shown = "; ".join(
             f"{row.split.rpartition(' identity ')[2]}: {figure(row)}, n = {row.n:,}" for row in fitted.bands
@@ -153,18 +180,63 @@ def _verdict(fitted: Fitted) -> str:
 
 
 def _calibration(fitted: Fitted) -> Iterator[str]:
-    mine = {row.metric: row for row in fitted.scores if row.model == fitted.bundle.label}
+    headline, noun = fitted.plan.deal.scored()[0][0], fitted.plan.found.noun
+    ours = [row for row in fitted.scores if row.model == fitted.bundle.label]
+    mine = {row.metric: row for row in ours if row.split == headline}
     if row := mine.get("coverage"):
         what = "set of classes" if fitted.plan.found.kind == "label" else "interval"
         yield (
-            f"Its {what} should hold the truth nine times in ten; it did so in {row.value:.0%} of {row.n:,} proteins "
+            f"Its {what} should hold the truth nine times in ten; it did so in {row.value:.0%} of {row.n:,} {noun}s "
             f"({figure(row)}), which the calibration had not seen."
         )
         count = int(fitted.bundle.records[fitted.plan.name].calibration.get("n", 0))
+        yield from _class_promise(fitted)
         if count < FEW:
-            yield f"It was calibrated on {count:,} proteins only: the promise is rough."
+            yield f"It was calibrated on {count:,} {noun}s only: the promise is rough."
     if row := mine.get("ece"):
         yield f"Its confidence is off by {figure(row)} on average (ECE; 0 is perfect)."
+
+
+def _class_promise(fitted: Fitted) -> Iterator[str]:
+    """For which classes the sets promise something of their own, and for which nothing."""
+    plan = fitted.plan
+    if plan.found.kind != "label":
+        return
+    calibration = fitted.bundle.records[plan.name].calibration
+    without = [printable(name) for name in plan.custom.labels if f"{FLOOR}{name}" not in calibration]
+    if without and len(without) < len(plan.custom.labels):
+        yield (
+            f"Each class by itself is promised {CLASS_COVERAGE:.0%}, but for {', '.join(without[:_SHOWN])}"
+            f"{' and others' if len(without) > _SHOWN else ''}: fewer than {CLASS_ROWS} calibration rows, so a set may "
+            "well miss it."
+        )
+    elif without:
+        yield (
+            f"That is promised of all together; no class has the {CLASS_ROWS} calibration rows that a promise of "
+            "its own takes."
+        )
+    else:
+        yield f"Each class by itself is promised {CLASS_COVERAGE:.0%}."
+
+
+def _other_parts(fitted: Fitted) -> Iterator[str]:
+    """The headline score on the parts of the test beside it, each with the best simple rule there."""
+    plan = fitted.plan
+    metric = plan.task().metrics[0]
+    for name, _ in plan.deal.scored()[1:]:
+        rows = [row for row in fitted.scores if (row.metric, row.split) == (metric, name)]
+        mine = next((row for row in rows if row.model == fitted.bundle.label), None)
+        if mine is None:
+            continue
+        up = METRICS[metric].higher_is_better
+        rivals = sorted((row for row in rows if row is not mine), key=lambda row: row.value, reverse=up)
+        beside = f"; the best simple rule there, {rivals[0].model}, {figure(rivals[0])}" if rivals else ""
+        yield f"On '{name}': {metric_title(metric)} {figure(mine)}, n = {mine.n:,} {plan.found.noun}s{beside}."
+
+
+def _proteins(plan: Plan) -> int:
+    chains = plan.found.chains()
+    return len(set(chains)) if plan.found.of_pairs else len(chains)
 
 
 def figure(row: Score) -> str:
