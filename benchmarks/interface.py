@@ -1,16 +1,17 @@
 """What a structure brings to finding interfaces: the sequence's states, the residue graph, and both, judged alike.
 
-    python benchmarks/interface.py --out runs/interface.jsonl [--only ARM ...] [--bundle FOLDER] [--epochs 20]
+    python benchmarks/interface.py --out runs/interface.jsonl [--only ARM ...] [--bundle FOLDER] [--epochs 20] [--valid]
 
     sequence            states of the language model, convolutions along the chain
-    graph               the residue graph with the kinds of residues as nodes, no language model
+    graph               the residue graph and what surrounds each residue, no language model
     joined              both: the states are the nodes of the graph
     joined-multiscale   both, and each node also knows the mean of its surroundings and of the whole protein
-    exposure            a logistic regression on the kind of residue and how many others lie near (a baseline)
+    joined-bare         as joined-multiscale, but nodes are not told what surrounds them: the network must find it
 
 The body rests; every arm is trained on the same chains, stops where the validation chains say so, and is calibrated on
-them. A row holds a score on one official test with a 95 % bootstrap interval over proteins. Arms whose rows are there
-already are passed over.
+them. A row holds a score on one official test with a 95 % bootstrap interval over proteins; --valid stops before the
+tests are looked at, to choose. Arms whose rows are there already are passed over. The simple baselines beside it are
+those of `anfinsen bench interface`.
 """
 
 from __future__ import annotations
@@ -19,26 +20,23 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
 import torch
-from scipy.spatial import KDTree
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from anfinsen import runtime
-from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.batch import bucket, lengths_of, pack
 from anfinsen.data.example import Example
-from anfinsen.data.nets import Net, graph_of
+from anfinsen.data.nets import Net, graph_of, kinds_of, nodes_of
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.graph import GraphHead, GraphNetwork
 from anfinsen.models.heads import ResidueHead
 from anfinsen.structure.graph import FEATURES, Graph, join
+from anfinsen.structure.surroundings import KINDS_OF_RESIDUES, NODES, Floats
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.metrics import measure
 
@@ -47,28 +45,29 @@ BUDGET, RATE, SEED = 3_000, 2e-3, 1
 
 
 class Rooms:
-    """What the arms read of each chain, made once: states, kinds of residues, graph."""
+    """What the arms read of each chain, made once: states, kinds of residues, graph, surroundings."""
 
     def __init__(self, body: FrozenBody) -> None:
         self.body = body
-        self.kept: dict[str, tuple[Tensor, Tensor, Graph]] = {}
+        self.kept: dict[str, tuple[Tensor, Tensor, Graph, Floats]] = {}
 
-    def of(self, example: Example) -> tuple[Tensor, Tensor, Graph]:
-        """States (L, C), kinds (L, 20) and the graph of one chain."""
+    def of(self, example: Example) -> tuple[Tensor, Tensor, Graph, Floats]:
+        """States (L, C), kinds (L, 20), the graph of one chain and what surrounds its residues (L, NODES)."""
         protein = example.protein
         if protein.id not in self.kept:
             tokens, lengths = pack([protein.sequence])
             with torch.inference_mode():
                 states = self.body.residues(tokens, lengths)[0].clone()
-            kinds = torch.tensor([[float(letter == one) for one in RESIDUES] for letter in protein.sequence])
-            self.kept[protein.id] = (states, kinds, graph_of(protein))
+            kinds = torch.from_numpy(kinds_of(protein.sequence))
+            self.kept[protein.id] = (states, kinds, graph_of(protein), nodes_of(protein))
         return self.kept[protein.id]
 
     def group(self, examples: Sequence[Example], of_kinds: bool) -> tuple[Tensor, Net, list[int]]:
         """Several chains as one."""
         found = [self.of(example) for example in examples]
         graph = join([one[2] for one in found])
-        arrays = (graph.edges, graph.features, graph.positions, graph.directions)
+        around = numpy.concatenate([one[3] for one in found])
+        arrays = (graph.edges, graph.features, graph.positions, graph.directions, around)
         net = Net(*(torch.from_numpy(one) for one in arrays), graph.grounds)
         nodes = torch.cat([one[1] if of_kinds else one[0] for one in found])
         return nodes, net, [len(example.protein) for example in examples]
@@ -98,11 +97,20 @@ class Both(nn.Module):
         return self.head(states, lengths, states.new_zeros(len(lengths), 0), net)
 
 
+class Bare(Both):
+    """A head whose nodes are told nothing but the states."""
+
+    def forward(self, states: Tensor, net: Net, lengths: Sequence[int]) -> Tensor:
+        """(N, C) -> (N, 1)."""
+        return super().forward(states, replace(net, nodes=net.nodes.new_zeros(len(net.nodes), NODES)), lengths)
+
+
 ARMS: dict[str, Callable[[int], nn.Module]] = {
     "sequence": lambda dim: Plain(ResidueHead(dim, 1)),
-    "graph": lambda dim: GraphNetwork(len(RESIDUES), 1, FEATURES),
+    "graph": lambda dim: GraphNetwork(KINDS_OF_RESIDUES, 1, FEATURES),
     "joined": lambda dim: Both(GraphHead(dim, 1, scales=1)),
     "joined-multiscale": lambda dim: Both(GraphHead(dim, 1)),
+    "joined-bare": lambda dim: Bare(GraphHead(dim, 1)),
 }
 
 
@@ -145,32 +153,14 @@ def learn(name: str, rooms: Rooms, train: list[Example], valid: list[Example], e
     return head, {"valid": best, "epochs": epochs, "seconds": time.process_time() - began}
 
 
-def exposure(example: Example) -> numpy.ndarray:
-    """Kinds of residues in a window of 7, and how many CA atoms lie within 8, 10, 14 and 20 Å: (L, 7 * 20 + 4)."""
-    assert example.protein.backbone is not None
-    alphas = example.protein.backbone.alphas
-    tree = KDTree(alphas)
-    near = numpy.array([[len(found) for found in tree.query_ball_point(alphas, reach)] for reach in (8, 10, 14, 20)]).T
-    kinds = numpy.array([[letter == one for one in RESIDUES] for letter in example.protein.sequence], dtype=float)
-    padded = numpy.pad(kinds, ((3, 3), (0, 0)))
-    return numpy.hstack([*(padded[at : at + len(kinds)] for at in range(7)), numpy.log(near)])
-
-
-def answer_by_exposure(train: list[Example], asked: list[Example]) -> list[numpy.ndarray]:
-    """The log-odds of a logistic regression on exposure, for each chain."""
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
-    truth = numpy.concatenate([TASK.target.encode(example)[:, 0] for example in train])
-    model.fit(numpy.concatenate([exposure(example) for example in train]), truth)
-    return [model.decision_function(exposure(example))[:, None] for example in asked]
-
-
 def main() -> None:
     """Every arm that is asked for and not there yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", default=[*ARMS, "exposure"])
+    parser.add_argument("--only", nargs="*", choices=ARMS, default=[*ARMS])
     parser.add_argument("--bundle", type=Path, default=None)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--valid", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     runtime.use_threads(given.threads)
@@ -180,13 +170,12 @@ def main() -> None:
     rooms = Rooms(FrozenBody(bundle.network.body))
     train, valid = TASK.examples("train"), TASK.examples("valid")
     for name in [name for name in given.only if name not in done]:
+        head, told = learn(name, rooms, train, valid, given.epochs)
+        if given.valid:
+            continue
         tests = {split: TASK.examples(split) for split in TASK.tests}
         every = [*valid, *(example for split in tests.values() for example in split)]
-        if name == "exposure":
-            outputs, told = answer_by_exposure(train, every), {}
-        else:
-            head, told = learn(name, rooms, train, valid, given.epochs)
-            outputs = outputs_of(head, rooms, every, name == "graph")
+        outputs = outputs_of(head, rooms, every, name == "graph")
         by_id = dict(zip([example.protein.id for example in every], outputs, strict=True))
         calibration = TASK.target.calibrate(outputs[: len(valid)], valid)
         for split, examples in tests.items():

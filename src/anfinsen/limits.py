@@ -48,6 +48,16 @@ class Limits(Config):
     """Bytes of one request to the server."""
     request_records: int = 5_000
     """Records in one request to the server."""
+    request_residues: int = 200_000
+    """Residues in one request to the server; an answer to every question takes about a kilobyte a residue."""
+    request_seconds: int = 60
+    """Seconds in which the whole body of a request must have come."""
+    direct_residues: int = 10_000
+    """Residues that are answered while the asker waits; more is asked as a job."""
+    direct_seconds: int = 30
+    """Seconds for which an asker is kept waiting; then the question goes on as a job with an address."""
+    connections: int = 200
+    """Connections that the server holds at the same time."""
     upload_bytes: int = 200_000_000
     """Bytes of one uploaded or parsed-at-once file, as it comes."""
     unpacked_bytes: int = 1_000_000_000
@@ -69,6 +79,8 @@ class Limits(Config):
     """Requests of one user in a minute."""
     keep_days: int = 30
     """Days for which results are kept."""
+    kept_bytes: int = 5_000_000_000
+    """Bytes of all kept results together; beyond them the oldest are forgotten before their time."""
     parser_bytes: int = 2_000_000_000
     """Bytes of memory for the child process that reads a stranger's file."""
     parser_seconds: int = 10

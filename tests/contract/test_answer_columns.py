@@ -289,8 +289,16 @@ def test_fasta_headers_hold_answers_as_biotrainer_writes_them(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("header", "sentence"),
     [
-        ("a,b,label", "The columns 'a' and 'b' look like two partners of a pair; pairs come later. Deal such a table"),
-        ("first,second,label", "The sequences could be in column 'first' or 'second'. Say which: --column NAME."),
+        (
+            "a,b,label",
+            "The columns 'a' and 'b' look like two partners of a pair, but the cells of 'b' are no residues. Put the "
+            "sequences of both proteins into the table,",
+        ),
+        (
+            "first,second,label",
+            "The sequences could be in column 'first' or 'second'. Say which: --column NAME; or, if each row is a "
+            "pair, --column FIRST --partner SECOND.",
+        ),
         (
             "sequence,tm,ogt2",
             "The answers could be in column 'tm' or 'ogt2'; {file} has: sequence, tm, ogt2. Say",
@@ -299,7 +307,7 @@ def test_fasta_headers_hold_answers_as_biotrainer_writes_them(tmp_path: Path) ->
 )
 def test_roles_that_are_open_are_refused(tmp_path: Path, header: str, sentence: str) -> None:
     path = tmp_path / "own.csv"
-    columns = [chains(30), chains(30, 2) if "tm" not in header else numbers(), numbers()]
+    columns = [chains(30), chains(30, 2) if "second" in header else numbers(), numbers()]
     path.write_text(header + "\n" + "\n".join(map(",".join, zip(*columns, strict=True))) + "\n")
     with pytest.raises(UsageError) as told:
         read_labelled(path, TableConfig())

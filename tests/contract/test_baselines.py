@@ -17,6 +17,7 @@ from anfinsen.data.example import Example, Value
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.base import Condition
+from anfinsen.tasks.cleavage import Cut
 from anfinsen.tasks.metrics import measure
 from anfinsen.tasks.targets import Label, Number, Target, Tokens
 from anfinsen.tasks.terms import Terms
@@ -40,7 +41,11 @@ def examples(task: Task, count: int, seed: int) -> list[Example]:
     made = []
     for index, sequence in enumerate(sequences(count, seed)):
         value: Value | None = None
-        if isinstance(task.target, Label):
+        mask = None
+        if isinstance(task.target, Cut):
+            value = str(generator.choice(task.target.classes))
+            mask = "".join("1" if value == task.target.classes[1] and at < 8 else "0" for at in range(len(sequence)))
+        elif isinstance(task.target, Label):
             value = str(generator.choice(task.target.classes))
         elif isinstance(task.target, Number):
             value = float(generator.normal(task.target.center, task.target.spread))
@@ -53,7 +58,7 @@ def examples(task: Task, count: int, seed: int) -> list[Example]:
         elif isinstance(task.target, Values):
             value = tuple(generator.normal(task.target.center, task.target.spread, size=len(sequence)).tolist())
         conditions = {one.name: one.center for one in task.conditions if index % 2}
-        made.append(Example(Protein(f"p{index}", sequence), value, None, conditions))
+        made.append(Example(Protein(f"p{index}", sequence), value, mask, conditions))
     return made
 
 

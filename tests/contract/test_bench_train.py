@@ -117,7 +117,8 @@ def test_every_mode_has_its_row_with_rivals_and_seconds(
 
 
 def test_the_suite_is_run_when_it_is_named_only() -> None:
-    assert [one.name for one in sittings(["train"])] == ["gb1", "localization-modes", "coverage"]
+    names = [one.name for one in sittings(["train"])]
+    assert names == ["gb1", "localization-modes", "measured", "coverage", "distillation"]
     assert all(one.is_slow for one in sittings(["train"]) if isinstance(one, Study))
     assert not [one for one in sittings([]) if one.name == "gb1"]
 

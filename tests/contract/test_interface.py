@@ -73,6 +73,23 @@ def test_a_chain_is_answered_alike_alone_in_company_and_turned_round(network: Ne
             assert alone == pytest.approx(expected, abs=2e-4)
 
 
+def test_of_a_whole_backbone_it_is_shown_what_it_learnt_from_the_ca_atoms(network: Network) -> None:
+    (whole, *_) = (
+        one for one in read_examples(Path(__file__).parent.parent / "bad" / "good.pdb") if isinstance(one, Example)
+    )
+    assert whole.protein.backbone is not None and not numpy.isnan(whole.protein.backbone.atom("N")).all()
+    trace = replace(whole, protein=replace(whole.protein, backbone=from_alphas(whole.protein.backbone.alphas)))
+    assert outputs(network, [whole])[0] == pytest.approx(outputs(network, [trace])[0], abs=1e-5)
+
+
+def test_another_sequence_on_the_same_backbone_is_read_anew() -> None:
+    example = chain(20, 1)
+    other = replace(example, protein=replace(example.protein, sequence="W" * 20))
+    first, second, again = (TASK.collate([one]).net for one in (example, other, example))
+    assert first is not None and second is not None and again is not None
+    assert torch.equal(first.nodes, again.nodes) and not torch.equal(first.nodes, second.nodes)
+
+
 def test_a_cropped_chain_keeps_the_places_of_its_residues() -> None:
     example = chain(50, 3)
     part = crop(example, 20, numpy.random.default_rng(1))

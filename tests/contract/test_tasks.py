@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 import torch
 
-from anfinsen.data.batch import Stream
+from anfinsen.data.batch import Stream, crop
 from anfinsen.data.example import Example, Value
 from anfinsen.data.neighbours import Reach
+from anfinsen.errors import BundleError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
+from anfinsen.inference.predictor import Predictor, answer
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.structure.protein import Protein
@@ -117,6 +120,46 @@ def test_it_goes_through_a_bundle_unchanged(name: str, tmp_path: Path) -> None:
     assert back.reaches[name].nearest(examples[0].protein.sequence)[1] == examples[0].protein.id
     for before, after in zip(ask(network, [task], examples), ask(back.network, [task], examples), strict=True):
         numpy.testing.assert_allclose(before[name], after[name], atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("change", "came"),
+    [
+        ({"size": 5}, "a head of kind 'pooled' with 5 outputs"),
+        ({"kind": "centres"}, "a head of kind 'centres' with 2 outputs"),
+    ],
+)
+def test_a_head_of_another_kind_or_size_is_refused_in_words(change: dict[str, Any], came: str) -> None:
+    task = TASKS["melting-temperature"]
+    conditions = tuple(condition.name for condition in task.conditions)
+    record = TaskRecord(kind="pooled", size=2, conditions=conditions)
+    Predictor(Bundle("tiny", make_network(task), {task.name: record}), [task.name])
+    bundle = Bundle("tiny", make_network(task), {task.name: record.replaced(**change)})
+    for ask_it in (lambda: Predictor(bundle, [task.name]), lambda: answer(bundle, task, make_examples(task))):
+        with pytest.raises(BundleError) as told:
+            ask_it()
+        assert str(told.value) == (
+            f"The bundle 'tiny' has {came} for 'melting-temperature', which needs one of kind 'pooled' with 2 today. "
+            "Use the version of Anfinsen that made it, or train it again."
+        )
+
+
+def test_a_cropped_example_keeps_the_answers_of_its_own_residues() -> None:
+    sequence = "".join(numpy.random.default_rng(1).choice(list("ACDEFGHIKLMNPQRSTVWY"), size=40))
+    codes = tuple(float(ord(letter)) for letter in sequence)
+    metal, basic = ("".join(str(int(letter in kind)) for letter in sequence) for kind in ("CHDE", "KRH"))
+    for seed in range(5):
+        letters, numbers, tracks, label, labels, quantity = (
+            crop(Example(Protein("p", sequence), value, metal), 12, numpy.random.default_rng(seed))
+            for value in (sequence.lower(), codes, (metal, basic), "Nucleus", ("Nucleus", "Cytoplasm"), 37.0)
+        )
+        kept = letters.protein.sequence
+        at = sequence.index(kept)
+        assert len(kept) == 12 and letters.mask == metal[at : at + 12]
+        assert letters.value == kept.lower()
+        assert numbers.value == tuple(map(float, map(ord, kept)))
+        assert tracks.value == (metal[at : at + 12], basic[at : at + 12])
+        assert (label.value, labels.value, quantity.value) == ("Nucleus", ("Nucleus", "Cytoplasm"), 37.0)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -14,8 +15,10 @@ from anfinsen.data.readers import read_examples
 from anfinsen.drug.drawing import draw
 from anfinsen.drug.molecule import Molecule, without_atoms
 from anfinsen.drug.reading import read_molecules
-from anfinsen.errors import InputError, UsageError
+from anfinsen.errors import BundleError, InputError, UsageError
+from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.inference.affinity import AffinityPredictor
+from anfinsen.inference.embedder import Embedder
 from anfinsen.report.drug import track
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -125,3 +128,10 @@ def test_a_reason_has_a_weight_for_each_atom_and_residue() -> None:
     reason = AffinityPredictor.load().reason(example.protein, found)  # type: ignore[union-attr]
     assert len(reason.atoms) == found.heavy_atoms and len(reason.residues) == 1210
     assert numpy.abs(reason.atoms).max() > 0 and numpy.abs(reason.residues).max() > 0
+
+
+def test_states_of_another_language_model_than_it_learnt_from_are_refused() -> None:
+    embedded = AffinityBundle.load()
+    stranger = replace(embedded, record=embedded.record.replaced(backbone_sha256="0"))
+    with pytest.raises(BundleError, match="learnt from the states of another language model than 'anfinsen-xs'"):
+        AffinityPredictor(stranger, Embedder.load(per="residue"))

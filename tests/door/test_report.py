@@ -19,7 +19,7 @@ from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report.html import MOST_SECTIONS, POLICY, write_report
 from anfinsen.report.standing import find_standing
-from anfinsen.report.terminal import show, show_scores
+from anfinsen.report.terminal import show, show_many, show_scores
 from anfinsen.structure.protein import Message
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import Answer, Label, Number, Target, Tokens
@@ -133,7 +133,7 @@ REFUSED = InputError("'*' stands inside.", remedy="Cut it.", file="a.fasta", row
 def test_every_protein_and_task_has_its_question_sentence_confidence_and_reach(tmp_path: Path) -> None:
     _, page = write(tmp_path, [a_prediction("one"), a_prediction("two")])
     assert page.text.count("It works in the Nucleus compartment. It may be elsewhere.") == 2
-    assert page.text.count("It is well folded.") == 2
+    assert page.text.count("It is well folded.") == 4  # in the summary and beside its picture, twice
     for sentence in (
         "Which place?",
         "Fair confidence: 71% chance that the answer is right",
@@ -209,7 +209,7 @@ def test_the_page_asks_nothing_of_any_network_and_runs_nothing(tmp_path: Path) -
 def test_every_picture_says_what_it_shows(tmp_path: Path) -> None:
     text, _ = write(tmp_path, [a_prediction()])
     pictures = re.findall(r"<svg [^>]*role=\"img\"[^>]*>(.*?)</desc>", text, flags=re.DOTALL)
-    assert len(pictures) == 4  # three answers and one score: shape and heat have no record
+    assert len(pictures) == 6  # three answers, two strips of the chain, and one score: shape and heat have no record
     assert all(re.match(r"<title>[^<]+</title><desc>[^<]+", picture) for picture in pictures)
     hidden = re.findall(r"<svg class=\"(?:block|key)\"[^>]*>", text)
     assert all('aria-hidden="true"' in frame for frame in hidden)
@@ -476,3 +476,74 @@ def test_the_benchmark_table_marks_best_ours_and_published() -> None:
     ours = [line for line in lines if re.search("\x1b\\[36manfinsen-s", line)]
     assert len(ours) == 2
     assert any("0.720 to 0.760" in line and "2,768" in line for line in ours)
+
+
+MANY = {
+    task.name: task
+    for task in (
+        *TASKS.values(),
+        replace(TASKS["place"], name="site", title="The site", group="place"),
+        replace(TASKS["heat"], name="cold", title="The cold", group="place", leads=True),
+    )
+}
+
+
+def with_many(name: str = "one") -> Prediction:
+    one = a_prediction(name)
+    one.answers["place"]["reach"] = reach(far=True, identity=None, name=None)
+    far = {**one.answers["heat"], "reach": reach(far=True, identity=None, name=None)}
+    return replace(one, answers={**one.answers, "heat": far, "site": {**one.answers["place"]}, "cold": far})
+
+
+def test_answers_stand_in_their_groups_and_a_group_is_led_by_its_leader(tmp_path: Path) -> None:
+    text, page = write(tmp_path, [with_many("one"), with_many("two")], tasks=MANY)
+    order = ["What it does", "Where it works", "Structure and residues", "How it behaves"]
+    places = [text.index(f"<h3>{title}</h3>") for title in order]
+    assert places == sorted(places)
+    place = text[places[1] : places[2]]
+    assert place.index("Which heat?") < place.index("Which place?")  # the leader, though its title comes later
+    # of five questions the overview shows one a group
+    table = text[text.index('<table class="glance">') : text.index("</table>")]
+    assert re.findall(r'<th scope="col">([^<]+)</th>', table) == [
+        "Protein",
+        "The place",
+        "The cold",
+        "The shape",
+        "The heat",
+    ]
+    assert "One answer of each kind; all 5 stand with each protein." in page.text
+
+
+def test_what_holds_for_many_answers_is_said_once_a_protein(tmp_path: Path) -> None:
+    _, page = write(tmp_path, [with_many()], tasks=MANY)
+    assert page.text.count("no similar protein was found among those the model learned from.") == 1
+    assert "Only the answer on the shape is near to training: treat the others as guesses." in page.text
+
+
+def test_a_model_that_was_never_measured_says_so_once_and_a_weak_answer_beside_itself(tmp_path: Path) -> None:
+    _, page = write(tmp_path, [a_prediction()], records={})
+    assert page.text.count("The model carries no scores: nobody has measured how often its answers are right.") == 1
+    assert "Usually" not in page.text
+    _, page = write(tmp_path, [a_prediction()], records=records(a_score("anfinsen-s", 0.5), a_score("majority", 0.6)))
+    assert "Usually: Accuracy 0.500, no better than a baseline" in page.text
+    assert page.text.count("Usually: never measured") == 2
+
+
+def test_many_answers_fit_a_screen_of_eighty_columns() -> None:
+    def narrow() -> Console:
+        return Console(file=io.StringIO(), width=80, record=True)
+
+    console = narrow()
+    weak = records(a_score("anfinsen-s", 0.5), a_score("majority", 0.6))
+    show(with_many("\x1b[2Jodd"), MANY, console, weak)
+    lines = console.export_text().splitlines()
+    assert len(lines) == 1 + 5 + 2
+    assert max(map(len, lines)) <= 80
+    (row,) = [line for line in lines if line.startswith("  The place")]
+    assert row.split() == ["The", "place", "Nucleus", "71%", "far", "weak"]
+    console = narrow()
+    show_many([with_many(f"protein-{number}") for number in range(9)], MANY, console)
+    lines = console.export_text().splitlines()
+    assert len(lines) <= 12
+    assert max(map(len, lines)) <= 80
+    assert lines[9].split()[:2] == ["protein-8", "Nucleus"]

@@ -1,4 +1,7 @@
-"""The scripts beside the package go with it: every arm of the ablation still takes its steps and is judged."""
+"""The scripts beside the package go with it: every arm of the ablation still takes its steps and is judged.
+
+The lists of names are made from a few invented rows here; the script's own --check makes the real ones.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,21 @@ from anfinsen.data.example import Example
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "ablation.py"
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 RESIDUES = "ACDEFGHIKLMNPQRSTVWY"
 
 
-def loaded() -> ModuleType:
-    spec = spec_from_file_location("ablation", SCRIPT)
+def loaded(name: str) -> ModuleType:
+    spec = spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
-    sys.modules["ablation"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-ABLATION = loaded()
+ABLATION = loaded("ablation")
+ANNOTATIONS = loaded("annotations")
 
 
 @pytest.mark.parametrize("arm", ABLATION.ARMS, ids=lambda arm: arm.name)
@@ -40,3 +44,38 @@ def test_every_arm_learns_and_is_judged(arm: object) -> None:
     assert row["steps"] == 3
     assert len(row["sums"]) == 3 and all(numpy.isfinite(loss) and count > 0 for loss, count in row["sums"])
     assert ABLATION.compared(row, row)["difference"] == 0.0
+
+
+def test_enzyme_numbers_are_listed_parents_first_with_their_words() -> None:
+    made = ANNOTATIONS.enzyme_names([["1.10.3.n2", "1.2.1.1"], ["1.10.3.4"]], {"1.2.-.-": "acts on aldehydes"})
+    assert made.splitlines()[1:] == [
+        "1.-.-.-\t\t\t2",
+        "1.2.-.-\t0\tacts on aldehydes\t1",
+        "1.10.-.-\t0\t\t2",
+        "1.2.1.-\t1\t\t1",
+        "1.10.3.-\t2\t\t2",
+        "1.2.1.1\t3\t\t1",
+        "1.10.3.4\t4\t\t1",
+        "1.10.3.n2\t4\t\t1",
+    ]
+    with pytest.raises(ValueError, match="the words for it out of ec"):
+        ANNOTATIONS.enzyme_names([["1.2.1.1"]], {"1.3.-.-": "acts on bonds", "1.4.-.-": ""})
+
+
+def test_terms_are_listed_parents_first_and_those_that_only_judges_hold_apart() -> None:
+    term = ANNOTATIONS.Term
+    known = {"G1": term("ion", ("G3",), 4), "G2": term("zinc", ("G1",), 2), "G3": term("root", (), 9)}
+    made = ANNOTATIONS.term_names({"G1"}, {"G1", "G2"}, known)
+    assert made["go.txt"].splitlines()[1:] == ["G3\t\troot\t9", "G1\t0\tion\t4"]
+    assert made["go_rare.txt"].splitlines()[1:] == ["G2\t1\tzinc\t2"]
+
+
+def test_a_check_says_what_differs() -> None:
+    assert ANNOTATIONS.told("a\nb\nc\n", "a\nx\nc\n") == "2 lines differ\n  -b\n  +x"
+
+
+def test_some_of_those_that_train_are_taken_for_validation_and_nobody_else_moves() -> None:
+    names = numpy.array(["train"] * 200 + ["valid"] * 3 + ["test"] * 5)
+    dealt = ANNOTATIONS.with_near(names)
+    assert (dealt[200:] == names[200:]).all()
+    assert (dealt[:200] == "valid").sum() == 12 and (dealt[:200] == "train").sum() == 188

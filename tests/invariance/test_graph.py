@@ -16,6 +16,7 @@ from anfinsen.data.readers import read_examples
 from anfinsen.models.graph import GraphNetwork, Multiscale, window_mean
 from anfinsen.structure.backbone import Backbone, from_alphas
 from anfinsen.structure.graph import FEATURES, KINDS, REACH, Graph, build_graph, from_contacts, join
+from anfinsen.structure.surroundings import NODES, part, surroundings
 
 DIM = 12
 
@@ -43,10 +44,19 @@ class Tensors:
     features: Tensor
     positions: Tensor
     directions: Tensor
+    nodes: Tensor
 
 
-def tensors(graph: Graph) -> Tensors:
-    return Tensors(*(torch.from_numpy(getattr(graph, name)) for name in Tensors.__annotations__))
+def kinds(length: int, seed: int = 0) -> numpy.ndarray:
+    draw = numpy.random.default_rng(seed)
+    return numpy.eye(20, dtype=numpy.float32)[draw.integers(0, 20, size=length)]
+
+
+def tensors(graph: Graph, *backbones: Backbone | None) -> Tensors:
+    """The graph with what surrounds the residues of each backbone."""
+    parts = [surroundings(kinds(length), one) for length, one in zip(graph.lengths, backbones, strict=True)]
+    given = (graph.edges, graph.features, graph.positions, graph.directions, numpy.concatenate(parts))
+    return Tensors(*map(torch.from_numpy, given))
 
 
 @pytest.fixture
@@ -62,8 +72,9 @@ def states(length: int, seed: int = 0) -> Tensor:
 def test_scalars_stay_and_vectors_turn_with_the_protein(network: GraphNetwork) -> None:
     one = helix(30)
     turn = Rotation.random(rng=3)
-    here = network.describe(states(30), tensors(build_graph(one)), [30])
-    there = network.describe(states(30), tensors(build_graph(turned(one, turn, 40.0))), [30])
+    other = turned(one, turn, 40.0)
+    here = network.describe(states(30), tensors(build_graph(one), one), [30])
+    there = network.describe(states(30), tensors(build_graph(other), other), [30])
     assert torch.allclose(here[0], there[0], atol=1e-4)
     matrix = torch.from_numpy(turn.as_matrix()).float()
     assert torch.allclose(here[1] @ matrix.T, there[1], atol=1e-4)
@@ -73,27 +84,35 @@ def test_scalars_stay_and_vectors_turn_with_the_protein(network: GraphNetwork) -
 def test_the_answer_depends_on_the_fold_and_not_on_the_sequence_alone(network: GraphNetwork) -> None:
     straight = numpy.zeros((30, 3), dtype=numpy.float32)
     straight[:, 0] = 3.8 * numpy.arange(30)
-    folded = network(states(30), tensors(build_graph(helix(30))), [30])
-    stretched = network(states(30), tensors(build_graph(from_alphas(straight))), [30])
+    one, other = helix(30), from_alphas(straight)
+    folded = network(states(30), tensors(build_graph(one), one), [30])
+    stretched = network(states(30), tensors(build_graph(other), other), [30])
     assert (folded - stretched).abs().max() > 1e-2
 
 
 def test_a_batch_says_what_each_says_alone(network: GraphNetwork) -> None:
     lengths = [12, 30, 25]
-    graphs = [build_graph(helix(length, length)) for length in lengths]
+    chains = [helix(length, length) for length in lengths]
+    graphs = [build_graph(one) for one in chains]
     parts = [states(length, length) for length in lengths]
-    together = network(torch.cat(parts), tensors(join(graphs)), lengths)
-    alone = [network(part, tensors(graph), [len(part)]) for part, graph in zip(parts, graphs, strict=True)]
+    together = network(torch.cat(parts), tensors(join(graphs), *chains), lengths)
+    alone = [
+        network(part, tensors(graph, one), [len(part)]) for part, graph, one in zip(parts, graphs, chains, strict=True)
+    ]
     assert torch.allclose(together, torch.cat(alone), atol=1e-5)
 
 
 def test_the_order_of_nodes_and_edges_means_nothing_to_the_messages(network: GraphNetwork) -> None:
-    graph, given = tensors(build_graph(helix(30))), states(30)
+    graph, given = tensors(build_graph(helix(30)), helix(30)), states(30)
     order = torch.randperm(30, generator=torch.Generator().manual_seed(2))
     place = order.argsort()
     shuffle = torch.randperm(graph.edges.shape[1], generator=torch.Generator().manual_seed(3))
     mixed = Tensors(
-        place[graph.edges][:, shuffle], graph.features[shuffle], graph.positions[order], graph.directions[order]
+        place[graph.edges][:, shuffle],
+        graph.features[shuffle],
+        graph.positions[order],
+        graph.directions[order],
+        graph.nodes[order],
     )
     network.enter = Multiscale(DIM, 16, scales=1)  # the middle scale is about neighbours in the list
     assert torch.allclose(network(given, graph, [30])[order], network(given[order], mixed, [30]), atol=1e-5)
@@ -101,7 +120,8 @@ def test_the_order_of_nodes_and_edges_means_nothing_to_the_messages(network: Gra
 
 def test_every_part_of_the_network_learns() -> None:
     network = GraphNetwork(DIM, 4, FEATURES, width=16, vectors=4, layers=2, dropout=0.0)
-    network(states(30), tensors(build_graph(helix(30))), [30]).square().sum().backward()
+    one = helix(30)
+    network(states(30), tensors(build_graph(one), one), [30]).square().sum().backward()
     silent = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert silent == []
 
@@ -144,6 +164,27 @@ def test_numbers_of_edges_survive_rotation_and_reflection() -> None:
         assert there.features == pytest.approx(here.features, abs=1e-3)
 
 
+def test_what_surrounds_a_residue_survives_rotation_and_of_bare_traces_reflection() -> None:
+    full = helix(40)
+    trace = from_alphas(full.alphas)
+    for one, other in ((full, turned(full, Rotation.random(rng=1), -3.0)), (trace, from_alphas(-trace.alphas))):
+        here, there = surroundings(kinds(40), one), surroundings(kinds(40), other)
+        assert there == pytest.approx(here, abs=2e-3)
+        assert numpy.abs(part(here, "bulge", "patch")).max() > 0.5
+    assert numpy.abs(surroundings(kinds(40), full) - surroundings(kinds(40), trace)).max() > 0.1
+
+
+def test_where_no_place_is_known_nothing_is_said_about_places() -> None:
+    found = next(iter(read_examples(Path(__file__).parent.parent / "bad" / "no_alpha.pdb")))
+    assert isinstance(found, Example) and found.protein.backbone is not None
+    seen = surroundings(kinds(len(found.protein)), found.protein.backbone)
+    places = part(seen, "known", "crowd", "exposure", "bulge", "patch")
+    assert not places[4].any() and places[:4].any(1).all() and numpy.isfinite(seen).all()
+    blind = surroundings(kinds(12), None)
+    assert not part(blind, "known", "trace", "crowd", "exposure", "bulge", "patch").any()
+    assert blind.shape == (12, NODES) and part(blind, "kind", "chain").any(1).all()
+
+
 def test_without_a_structure_the_graph_stands_on_predicted_contacts(network: GraphNetwork) -> None:
     likely = numpy.zeros((30, 30))
     likely[4, 20] = likely[20, 4] = 0.9
@@ -154,7 +195,7 @@ def test_without_a_structure_the_graph_stands_on_predicted_contacts(network: Gra
     pairs = {(int(a), int(b)) for a, b in graph.edges[:, graph.kind("contact")].T}
     assert pairs == {(4, 20), (20, 4)}
     assert not graph.kind("radius").any()
-    assert network(states(30), tensors(graph), [30]).isfinite().all()
+    assert network(states(30), tensors(graph, None), [30]).isfinite().all()
 
 
 def test_a_residue_without_a_place_keeps_its_neighbours_in_the_chain() -> None:

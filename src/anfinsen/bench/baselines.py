@@ -5,7 +5,7 @@
     labels   frequencies, composition, nearest neighbour
     tokens   majority,    residue type, window, nearest neighbour (see `residues`)
     values   mean,        residue type, window, nearest neighbour
-    tracks   frequencies, residue type, window, nearest neighbour
+    tracks   frequencies, residue type, window, nearest neighbour; of structures also exposure, surroundings
     tree, terms    frequency, composition, homology transfer (see `function`)
     masked   unigram, 3-gram
 
@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from anfinsen.bench import function, residues
+from anfinsen.bench import exposure, function, residues
 from anfinsen.bench.ngrams import CORPUS_SAMPLE, masked_trigram, masked_unigram
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
@@ -50,17 +50,22 @@ _FLOOR = 1e-9
 
 @dataclass(frozen=True)
 class Baseline:
-    """A named simple answerer; `needs_conditions` keeps it to tasks that have some."""
+    """A named simple answerer; `needs_conditions` and `needs_structures` keep it to tasks that have some."""
 
     name: str
     answer: Fit
     needs_conditions: bool = False
+    needs_structures: bool = False
 
 
 def baselines_for(task: Task) -> list[Baseline]:
     """The baselines of a task, by its target; none where the kind of answer has none yet."""
     kind = "masked" if task.target.head == "masked" else task.target.kind
-    return [one for one in BASELINES.get(kind, ()) if task.conditions or not one.needs_conditions]
+    return [
+        one
+        for one in BASELINES.get(kind, ())
+        if (task.conditions or not one.needs_conditions) and (task.of_structures or not one.needs_structures)
+    ]
 
 
 # Features -----------------------------------------------------------------------------------------------------------
@@ -259,7 +264,12 @@ BASELINES: dict[str, tuple[Baseline, ...]] = {
     ),
     "tokens": (Baseline("majority", residues.by(residues.prior)), *_RESIDUES),
     "values": (Baseline("mean", residues.by(residues.prior)), *_RESIDUES),
-    "tracks": (Baseline("frequencies", residues.by(residues.prior)), *_RESIDUES),
+    "tracks": (
+        Baseline("frequencies", residues.by(residues.prior)),
+        *_RESIDUES,
+        Baseline("exposure", residues.by(exposure.exposure), needs_structures=True),
+        Baseline("surroundings", residues.by(exposure.surroundings), needs_structures=True),
+    ),
     "masked": (
         Baseline(f"unigram (of {CORPUS_SAMPLE:,} proteins)", masked_unigram),
         Baseline(f"3-gram (of {CORPUS_SAMPLE:,} proteins)", masked_trigram),

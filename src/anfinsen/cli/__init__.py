@@ -9,6 +9,7 @@
     own         what `train data.csv` shows and asks
     drugs       affinity, affinity-fit
     mutating    scan, propose
+    serving     serve
     teaching    learn
     trying      sweep, seeds
     judging     bench, tasks, doctor, verify, limits
@@ -25,7 +26,19 @@ import typer
 from rich.markup import escape
 
 from anfinsen import __version__
-from anfinsen.cli import answering, behaving, drugs, explaining, fetching, judging, learning, mutating, teaching, trying
+from anfinsen.cli import (
+    answering,
+    behaving,
+    drugs,
+    explaining,
+    fetching,
+    judging,
+    learning,
+    mutating,
+    serving,
+    teaching,
+    trying,
+)
 from anfinsen.cli.screen import app, notices, screen
 from anfinsen.errors import AnfinsenError, InputError, StoppedError
 
@@ -40,6 +53,7 @@ __all__ = [
     "learning",
     "main",
     "mutating",
+    "serving",
     "teaching",
     "trying",
 ]

@@ -71,7 +71,7 @@ def predict(
         found = read_examples(source, column=column, remove_gaps=remove_gaps, translate=genes)
         total = count_records(source, column=column) if genes is None else None
     records = under_conditions(found, condition or (), predictor.tasks)
-    with Watcher(screen, predictor.tasks, total) as watcher:
+    with Watcher(screen, predictor.tasks, total, predictor.bundle.records) as watcher:
         result = run_job(records, predictor, out, source=source, on_answer=watcher)
     write_folder(out, result, predictor, raw_csv=raw_csv)
     watcher.conclude(result, out)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anfinsen.data.alphabet import CLS, EOS, encode
-from anfinsen.data.example import Example
+from anfinsen.data.example import Example, Value
 from anfinsen.data.nets import Net
 
 Prepare = Callable[[Example, numpy.random.Generator], Example]
@@ -81,9 +81,6 @@ def crop(example: Example, window: int, generator: numpy.random.Generator) -> Ex
         return example
     start = int(generator.integers(0, length - window + 1))
     end = start + window
-    value, mask = example.value, example.mask
-    if isinstance(value, str) and len(value) == length:
-        value = value[start:end]
     return replace(
         example,
         protein=replace(
@@ -92,9 +89,22 @@ def crop(example: Example, window: int, generator: numpy.random.Generator) -> Ex
             numbering=None,
             backbone=example.protein.backbone and example.protein.backbone.cut(start, end),
         ),
-        value=value,
-        mask=mask[start:end] if mask is not None else None,
+        value=_cut(example.value, length, start, end),
+        mask=example.mask[start:end] if example.mask is not None else None,
     )
+
+
+def _cut(value: Value | None, length: int, start: int, end: int) -> Value | None:
+    """The part of an answer from `start` to `end` if it says something of each of the `length` residues; else all."""
+    if isinstance(value, str):
+        return value[start:end] if len(value) == length else value
+    if not isinstance(value, tuple):
+        return value
+    # several tracks: a string of letters for each
+    texts = tuple(one for one in value if isinstance(one, str))
+    if texts:
+        return tuple(one[start:end] for one in texts) if all(len(one) == length for one in texts) else value
+    return value[start:end] if len(value) == length else value
 
 
 def bucket(lengths: NDArray[numpy.int64], budget: int, order: NDArray[numpy.int64]) -> list[NDArray[numpy.int64]]:

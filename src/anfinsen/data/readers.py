@@ -13,7 +13,7 @@ import logging
 import re
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -84,6 +84,19 @@ def read_examples(
     elif records is None:
         raw = _records(source, file, column, limits)
         records = _judged(raw, file, remove_gaps, limits, _alignment_test(source, file, column, limits))
+    yield from _told_apart(records, file, limits)
+
+
+def read_records(
+    records: Iterable[RawRecord | InputError], *, limits: Limits = LIMITS
+) -> Iterator[Example | InputError | Merged]:
+    """The same for records that came in no file, such as those of a request to the server."""
+    yield from _told_apart(_judged(iter(records), "", False, limits, lambda: False), "", limits)
+
+
+def _told_apart(
+    records: Iterator[Example | InputError], file: str, limits: Limits
+) -> Iterator[Example | InputError | Merged]:
     count = 0
     with closing(_Twins()) as twins:
         for count, record in enumerate(records, 1):

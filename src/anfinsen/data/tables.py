@@ -86,7 +86,7 @@ class Columns:
             messages += told
             if number is not None:
                 conditions[condition] = number
-                _refuse_impossible(number, condition, self.names[at])
+                refuse_impossible(number, condition, f"in column '{self.names[at]}'")
         return RawRecord(row, name or f"row-{row}", cells[self.sequence], conditions=conditions, messages=messages)
 
 
@@ -174,15 +174,15 @@ def _read_number(cell: str, column: str) -> tuple[float | None, Messages]:
     )
 
 
-def _refuse_impossible(number: float, condition: str, column: str) -> None:
-    low, high = _RANGES[condition]
+def refuse_impossible(number: float, condition: str, where: str) -> None:
+    """Refuse what no protein was ever put through; `where` says where the number stood."""
+    low, high = _RANGES.get(condition, (-math.inf, math.inf))
     if low <= number <= high:
         return
     unit = "" if condition == "ph" else " °C"
     kelvin = condition != "ph" and 200 < number < 450
     raise InputError(
-        f"{number:g} in column '{column}' is outside {low:g} to {high:g}{unit}"
-        + (": is it in kelvin?" if kelvin else "."),
+        f"{number:g} {where} is outside {low:g} to {high:g}{unit}" + (": is it in kelvin?" if kelvin else "."),
         remedy=f"Write it in degrees Celsius: {number - 273.15:g}."
         if kelvin
         else "Mend the number, or leave it empty.",

@@ -47,7 +47,7 @@ class AffinityRecord(Config):
     licence: str
     """Licence of the table."""
     backbone_sha256: str
-    """Hash of the language model whose states it reads."""
+    """Hash of the weights of the language model whose states it reads."""
     drugs: dict[str, str]
     """Place on the shelf and name of each known drug, by the hash of its standard formula."""
     proteins: dict[str, str]

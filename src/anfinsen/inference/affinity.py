@@ -23,7 +23,9 @@ from anfinsen.data.example import Example
 from anfinsen.data.profile import profiles
 from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Molecule, without_atoms
+from anfinsen.errors import BundleError
 from anfinsen.hub.affinity import AffinityBundle, hashed, shelved
+from anfinsen.hub.body import body_hash
 from anfinsen.inference.embedder import Embedder
 from anfinsen.models.binding import REGIMES, Floats
 from anfinsen.structure.protein import Protein
@@ -49,6 +51,11 @@ class AffinityPredictor:
     """One affinity model with the language model whose states it reads."""
 
     def __init__(self, bundle: AffinityBundle, embedder: Embedder) -> None:
+        if body_hash(embedder.network.body) != bundle.record.backbone_sha256:
+            raise BundleError(
+                f"'{bundle.name}' learnt from the states of another language model than '{embedder.about.model}'.",
+                remedy="Fit it again: anfinsen affinity-fit davis --out FOLDER, then --bundle FOLDER.",
+            )
         self.bundle = bundle
         self._embedder = embedder
         self._drugs, self._drug_names = shelved(bundle.record.drugs)

@@ -156,13 +156,21 @@ def as_examples(questions: Iterable[Question]) -> Iterator[Example]:
 
 
 def _refuse_another(task: Task, bundle: Bundle) -> None:
-    """A head is read by the classes and conditions that it was trained with, or not at all."""
+    """A head is read by the classes, conditions, kind and outputs that it was trained with, or not at all."""
     record = bundle.records[task.name]
+    remedy = "Use the version of Anfinsen that made it, or train it again."
     now = (task.target.labels, tuple(condition.name for condition in task.conditions))
     if (record.labels or now[0], record.conditions) != now:
         raise BundleError(
             f"The bundle '{bundle.name}' learnt '{task.name}' with other classes or conditions than it has today.",
-            remedy="Use the version of Anfinsen that made it, or train it again.",
+            remedy=remedy,
+        )
+    shape = task.shape
+    if (record.kind, record.size) != (shape.kind, shape.size):
+        raise BundleError(
+            f"The bundle '{bundle.name}' has a head of kind '{record.kind}' with {record.size:,} outputs for "
+            f"'{task.name}', which needs one of kind '{shape.kind}' with {shape.size:,} today.",
+            remedy=remedy,
         )
 
 

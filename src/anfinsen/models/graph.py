@@ -2,6 +2,8 @@
 
     states (N, D) -> multi-scale -> scalars (N, C) and vectors (N, V, 3) -> layers of messages -> scalars (N, C)
 
+    nodes         what surrounds each residue (see `structure.surroundings`) is added to its scalars; what is linear in
+                  it takes no detour through messages
     multi-scale   a residue's own state, the mean of its surroundings along the chain, the mean of the whole protein
     message       from j to i: a network of both ends' scalars and the edge's numbers; for vectors it says how much of
                   j's vectors, and of the direction from j to i, to add
@@ -16,13 +18,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+import numpy
 import torch
 from torch import Tensor, nn
 
-from anfinsen.models.heads import ResidueHead
-from anfinsen.structure.graph import FEATURES
+from anfinsen.structure.graph import FEATURES, along_chain, join
+from anfinsen.structure.surroundings import DIRECTIONS, KINDS_OF_RESIDUES, NODES, surroundings
 
 with warnings.catch_warnings():
     # on import it compiles a class of its pooling by torch.jit, which PyTorch has begun to retire
@@ -56,6 +60,11 @@ class Net(Protocol):
     @property
     def directions(self) -> Tensor:
         """Unit vectors of each node, (N, K, 3)."""
+        ...
+
+    @property
+    def nodes(self) -> Tensor:
+        """Numbers of each node, (N, M)."""
         ...
 
 
@@ -152,7 +161,8 @@ class GraphNetwork(nn.Module):
         size: int,
         features: int,
         *,
-        directions: int = 3,
+        nodes: int = NODES,
+        directions: int = DIRECTIONS,
         width: int = 64,
         vectors: int = 4,
         layers: int = 2,
@@ -161,6 +171,10 @@ class GraphNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.enter = Multiscale(dim, width, scales=scales)
+        self.see = nn.Linear(nodes, width)
+        self.direct = nn.Linear(nodes, size)
+        nn.init.zeros_(self.direct.weight)
+        nn.init.zeros_(self.direct.bias)
         self.point = nn.Linear(directions, vectors, bias=False)
         self.rounds = nn.ModuleList(Interaction(width, vectors, features, dropout) for _ in range(layers))
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout), nn.Linear(width, size))
@@ -168,11 +182,13 @@ class GraphNetwork(nn.Module):
     def forward(self, states: Tensor, net: Net, lengths: Sequence[int]) -> Tensor:
         """One row of outputs a residue, (N, size)."""
         scalars, _ = self.describe(states, net, lengths)
-        return cast(Tensor, self.leave(scalars))
+        plain = self.direct(net.nodes.to(scalars.dtype))
+        return cast(Tensor, self.leave(scalars) + plain)
 
     def describe(self, states: Tensor, net: Net, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Scalars (N, C), which no rotation changes, and vectors (N, V, 3), which turn with the protein."""
-        scalars = self.enter(states, lengths)
+        entered = self.enter(states, lengths)
+        scalars = entered + self.see(net.nodes.to(entered.dtype))
         vectors = self.point(net.directions.to(scalars.dtype).transpose(1, 2)).transpose(1, 2)
         along = edge_directions(net.positions, net.edges).to(scalars.dtype)
         features = net.features.to(scalars.dtype)
@@ -190,14 +206,34 @@ def edge_directions(positions: Tensor, edges: Tensor) -> Tensor:
 class GraphHead(nn.Module):
     """One vector a residue from its neighbourhood in the fold: (R, C) and the graph -> (R, size).
 
-    What stands along the chain is read as `ResidueHead` does, and both are added; without a graph that is all.
+    Of a protein without a structure the graph is the chain alone. Convolutions along the chain beside it, as
+    `ResidueHead` has them, learnt a few hundred chains by heart and made it worse.
     """
 
     def __init__(self, dim: int, size: int, features: int = FEATURES, *, scales: int = 3) -> None:
         super().__init__()
-        self.chain = ResidueHead(dim, size)
         self.fold = GraphNetwork(dim, size, features, scales=scales)
 
     def forward(self, states: Tensor, lengths: Sequence[int], conditions: Tensor, net: Net | None = None) -> Tensor:
-        along: Tensor = self.chain(states, lengths, conditions)
-        return along if net is None else along + self.fold(states, net, lengths)
+        """Where no graph is given, nothing is known but the states and how long each chain is."""
+        return cast(Tensor, self.fold(states, net or bare_chains(lengths, states.device), lengths))
+
+
+@dataclass(frozen=True, eq=False)
+class BareChains:
+    """Chains as graphs whose residues have neither a place nor a kind."""
+
+    edges: Tensor
+    features: Tensor
+    positions: Tensor
+    directions: Tensor
+    nodes: Tensor
+
+
+def bare_chains(lengths: Sequence[int], device: torch.device) -> BareChains:
+    """The graphs of chains of which nothing is known but their lengths."""
+    graph = join([along_chain(length) for length in lengths])
+    unknown = [numpy.zeros((length, KINDS_OF_RESIDUES), dtype=numpy.float32) for length in lengths]
+    nodes = numpy.concatenate([surroundings(kinds, None) for kinds in unknown])
+    arrays = (graph.edges, graph.features, graph.positions, graph.directions, nodes)
+    return BareChains(*(torch.from_numpy(array).to(device) for array in arrays))

@@ -11,7 +11,7 @@ of each protein (B, K). None of them knows what the answer means.
 - `CentreHead`: reads as `PooledHead` does, but gives each protein a place on a sphere on which each class has its
   centre: what is near a centre is of that class (CLEAN, Yu et al. 2023, Science 379:1358; learnt centres after
   Movshovitz-Attias et al. 2017, arXiv 1703.07464). It also has a memory for the proteins that it has learnt from.
-- `GraphHead` (in `graph`): as `ResidueHead`, and it also hears what is near in the fold.
+- `GraphHead` (in `graph`): hears what is near in the fold, and along the chain where the fold is unknown.
 """
 
 from __future__ import annotations

@@ -68,9 +68,7 @@ class Network(nn.Module):
         self.body = body
         self.shapes = dict(heads)
         dim = cast(Body, body).dim
-        self.heads = nn.ModuleDict(
-            {name: _make_head(shape, dim) for name, shape in heads.items()}
-        )
+        self.heads = nn.ModuleDict({name: _make_head(shape, dim) for name, shape in heads.items()})
 
     def forward(self, row: Row, task: str) -> Tensor:
         """The outputs of one task's head: (B, size), (R, size), or (len(chosen), size)."""

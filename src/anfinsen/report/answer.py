@@ -157,7 +157,7 @@ def shares(answer: Answer) -> dict[str, float]:
 def _crossings(letters: Sequence[str], names: Mapping[str, str]) -> str:
     """How many segments of each letter there are."""
     counts = {names.get(letter, letter): letters.count(letter) for letter in dict.fromkeys(letters)}
-    return ", ".join(f"{count}\N{MULTIPLICATION SIGN} {name}" for name, count in counts.items()) or "no segment"
+    return ", ".join(f"{count}\N{MULTIPLICATION SIGN} {name}" for name, count in counts.items()) or "no crossing"
 
 
 def _mixture(parts: Mapping[str, float], names: Mapping[str, str]) -> str:

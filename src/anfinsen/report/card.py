@@ -7,7 +7,7 @@ on this machine still gets a card, under its bare name.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -15,34 +15,25 @@ from markupsafe import Markup
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report import answer as words
+from anfinsen.report.along import Track, make_track
 from anfinsen.report.answer import Confidence, Nearness
-from anfinsen.report.draw import Bar, range_plot, score_dots, share_bars
+from anfinsen.report.draw import Bar, range_plot, share_bars
+from anfinsen.report.grouping import arranged
 from anfinsen.report.profile import charge, kilodalton
-from anfinsen.report.shapes import TokenTrack, describe, legend, overview
-from anfinsen.report.standing import Standing, find_standing, metric_title
+from anfinsen.report.standing import Standing, find_standing
 from anfinsen.report.topology import cut_ruler, snake
-from anfinsen.report.tracks import (
-    DRAWN_UP_TO,
-    FOLDED_FROM,
-    SiteTrack,
-    ValueTrack,
-    describe_sites,
-    sequence_blocks,
-    site_legend,
-    zone_legend,
-)
 from anfinsen.structure.protein import Message
-from anfinsen.tasks.base import Task
+from anfinsen.tasks.base import GROUPS, Task
 from anfinsen.tasks.targets import Answer, Number
-from anfinsen.tasks.values import Values
 
-_MOST_BARS, _LEAST_BARS = 6, 3
+_MOST_BARS, _LEAST_BARS = 5, 3
 
 
 @dataclass(frozen=True)
 class Card:
     """One answer, ready to be shown."""
 
+    name: str
     title: str
     question: str
     brief: str
@@ -53,23 +44,30 @@ class Card:
     confidence: Confidence | None
     nearness: Nearness | None
     standing: Standing | None
-    dots: Markup
     limits: str
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the protein is far from what this answer was learned from."""
+        return self.nearness is not None and self.nearness.far
 
 
 @dataclass(frozen=True)
-class Track:
-    """The picture of a protein along its residues, in words and in pieces."""
+class Spoken:
+    """One sentence of a summary, how sure it is, and the word that marks it."""
 
-    spoken: str
-    rows: list[str]
-    key: Markup
-    blocks: list[Markup]
-    legends: list[Markup]
-    overviews: list[Markup]
-    is_folded: bool
-    shows_certainty: bool
-    author_numbers: bool
+    text: str
+    mark: str
+    band: str
+    is_far: bool
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What is known of the nearness to training for some answers that share it."""
+
+    nearness: Nearness
+    titles: list[str]
 
 
 @dataclass(frozen=True)
@@ -81,11 +79,12 @@ class Section:
     anchor: str
     length: int
     facts: list[str]
-    lead: str
+    lead: list[Spoken]
     caution: str
     is_far: bool
+    reaches: list[Reach]
     messages: tuple[Message, ...]
-    cards: list[Card]
+    groups: list[tuple[str, list[Card]]]
     track: Track
 
 
@@ -124,33 +123,36 @@ def make_section(
     number: int, prediction: Prediction, tasks: Mapping[str, Task], records: Mapping[str, TaskRecord]
 ) -> Section:
     """A protein's full section."""
-    cards = [make_card(name, answer, tasks.get(name), records.get(name)) for name, answer in prediction.answers.items()]
+    groups = [
+        (
+            GROUPS.get(group, group),
+            [make_card(name, prediction.answers[name], tasks.get(name), records.get(name)) for name in names],
+        )
+        for group, names in arranged(prediction.answers, tasks).items()
+    ]
+    cards = [card for _, group in groups for card in group]
     return Section(
         name=prediction.title,
         description=prediction.description,
         anchor=f"protein-{number}",
         length=prediction.residues,
         facts=_facts(prediction, tasks),
-        lead=re.split(r"(?<=[.!?])\s+(?=[A-Z])", cards[0].sentence)[0]
-        if cards
-        else "No question was asked about this protein.",
-        caution=_caution(cards),
-        is_far=any(card.nearness is not None and card.nearness.far for card in cards),
+        lead=[speak(group[0]) for _, group in groups],
+        caution=caution(cards),
+        is_far=any(card.is_far for card in cards),
+        reaches=_reaches(cards),
         messages=prediction.messages,
-        cards=cards,
-        track=_track(prediction, tasks),
+        groups=groups,
+        track=make_track(prediction, tasks),
     )
 
 
 def make_card(name: str, answer: Answer, task: Task | None, record: TaskRecord | None) -> Card:
     """One answer's card."""
     standing = find_standing(record.scores, task) if record is not None else None
-    dots = Markup("")
-    if standing is not None:
-        title = f"{metric_title(standing.score.metric)} of this model and its rivals"
-        dots = score_dots(standing.dots(), title=title, lower_is_better=standing.lower_is_better)
     picture, note = _picture(answer, task)
     return Card(
+        name=name,
         title=task.title if task is not None else name,
         question=task.question if task is not None else name,
         brief=words.brief(answer, task),
@@ -161,7 +163,6 @@ def make_card(name: str, answer: Answer, task: Task | None, record: TaskRecord |
         confidence=words.confidence(answer, task),
         nearness=words.nearness(answer),
         standing=standing,
-        dots=dots,
         limits=task.limits if task is not None else "",
     )
 
@@ -178,28 +179,15 @@ def _picture(answer: Answer, task: Task | None) -> tuple[Markup, str]:
         return share_bars(bars[:_MOST_BARS], title="Chance of each label"), "labels"
     if kind == "tokens" and answer.get("segments"):
         return snake(answer), "segments"
-    if kind == "tokens":
+    if kind == "tokens" and "segments" not in answer and len(words.shares(answer)) <= _MOST_BARS:
         names = words.letter_names(task)
         bars = [Bar(names.get(letter, letter), share) for letter, share in words.shares(answer).items()]
         return share_bars(bars, title="Share of residues in each state"), "tokens"
-    if kind == "tracks":
-        return share_bars(_site_bars(answer), title="Chance of the likeliest sites"), "tracks"
     if kind == "number":
         return range_plot(
             answer["value"], answer.get("low"), answer.get("high"), str(answer.get("unit", "")), _span(answer, task)
         ), "number"
     return Markup(""), kind
-
-
-def _site_bars(answer: Answer) -> list[Bar]:
-    """The likeliest sites of all tracks, the surest first."""
-    said = words.called(answer)
-    every = [
-        Bar(f"residue {place + 1}, {name}", share, said[name][place])
-        for name, shares in answer["probabilities"].items()
-        for place, share in enumerate(shares)
-    ]
-    return sorted(every, key=lambda bar: (-bar.chosen, -bar.share))[: _MOST_BARS - 1]
 
 
 def _class_bars(answer: Answer) -> list[Bar]:
@@ -243,70 +231,44 @@ def _facts(prediction: Prediction, tasks: Mapping[str, Task]) -> list[str]:
     return facts
 
 
-def _caution(cards: list[Card]) -> str:
-    """One sentence on how far all of this can be trusted."""
+def speak(card: Card) -> Spoken:
+    """The first sentence of an answer, with how sure it is beside it."""
+    text = re.split(r"(?<=[.!?])\s+(?=[A-Z])", card.sentence)[0]
+    sure = card.confidence
+    if sure is None:
+        return Spoken(text, "", "", card.is_far)
+    is_range = card.kind in ("number", "values", "tracks")
+    mark = sure.word if is_range else f"{sure.word}, {sure.figure}"
+    return Spoken(text, mark, sure.word.partition(" ")[0], card.is_far)
+
+
+def caution(cards: Sequence[Card]) -> str:
+    """One sentence on how far all of this can be trusted; it lists the shorter side."""
     judged = [card for card in cards if card.nearness is not None]
-    far = [card.title.lower() for card in judged if card.nearness is not None and card.nearness.far]
+    far, near = [card for card in judged if card.is_far], [card for card in judged if not card.is_far]
     if not judged:
         return ""
     if not far:
         return "It is near to proteins that the model has learned from."
-    if len(far) == len(judged):
+    if not near:
         return "It is far from every protein that the model has learned from: treat all answers as guesses."
-    listed = " and ".join([", ".join(far[:-1]), far[-1]] if len(far) > 1 else far)
-    if len(far) == 1:
-        return f"Treat the answer on {listed} as a guess: it is far from training."
-    return f"Treat the answers on {listed} as guesses: they are far from training."
+    if len(far) <= len(near):
+        if len(far) == 1:
+            return f"Treat the answer on {_listed(far)} as a guess: it is far from training."
+        return f"Treat the answers on {_listed(far)} as guesses: they are far from training."
+    verb = "answer on {} is" if len(near) == 1 else "answers on {} are"
+    return f"Only the {verb.format(_listed(near))} near to training: treat the others as guesses."
 
 
-def _track(prediction: Prediction, tasks: Mapping[str, Task]) -> Track:
-    tokens: list[TokenTrack] = []
-    values: list[ValueTrack] = []
-    sites: list[SiteTrack] = []
-    length = len(prediction.sequence)
-    for name, answer in prediction.answers.items():
-        task = tasks.get(name)
-        title = task.title if task is not None else name
-        kind = words.kind_of(answer)
-        if kind == "tokens" and len(answer["tokens"]) == length:
-            tokens.append(TokenTrack(title, answer["tokens"], words.certainty(answer), words.letter_names(task)))
-        elif kind == "values" and len(answer["values"]) == length:
-            values.append(_value_track(title, answer, task))
-        elif kind == "tracks" and len(answer["tokens"]) == length:
-            sites += _site_tracks(title, answer, len(sites))
-    drawn = prediction.sequence if length <= DRAWN_UP_TO else ""
-    rows, key, blocks = sequence_blocks(
-        drawn, prediction.numbering, tokens if drawn else [], values if drawn else [], sites if drawn else []
-    )
-    return Track(
-        spoken=" ".join([*map(describe, tokens), *map(describe_sites, sites), f"Sequence: {prediction.sequence}."]),
-        rows=rows,
-        key=key,
-        blocks=blocks,
-        legends=[
-            *map(legend, tokens),
-            *([site_legend(sites)] if sites else []),
-            *(zone_legend(track) for track in values if track.zones or track.low),
-        ],
-        overviews=[overview(track) for track in tokens] if length > FOLDED_FROM else [],
-        is_folded=length > FOLDED_FROM,
-        shows_certainty=any(track.certainty and not track.is_graded for track in tokens),
-        author_numbers=prediction.numbering is not None,
-    )
+def _listed(cards: Sequence[Card]) -> str:
+    titles = [card.title[:1].lower() + card.title[1:] for card in cards]
+    return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
 
 
-def _value_track(title: str, answer: Answer, task: Task | None) -> ValueTrack:
-    zones = task.target.zones if task is not None and isinstance(task.target, Values) else ()
-    low, high = answer.get("low", ()), answer.get("high", ())
-    return ValueTrack(title, answer["values"], low, high, zones, str(answer.get("unit") or ""))
-
-
-def _site_tracks(title: str, answer: Answer, before: int) -> list[SiteTrack]:
-    """A strip for each track of an answer, under its title where it is the only one."""
-    made = []
-    for number, (name, said) in enumerate(words.called(answer).items()):
-        letter, shares = answer["letters"][name], answer["probabilities"][name]
-        possible = [letter in letters for letters in answer.get("sets", ())]
-        row = title if len(answer["letters"]) == 1 else name
-        made.append(SiteTrack(row, name, shares, said, possible, before + number))
-    return made
+def _reaches(cards: Sequence[Card]) -> list[Reach]:
+    """Each reason once, with the answers that it holds for; what is far comes first."""
+    found: dict[Nearness, list[str]] = {}
+    for card in cards:
+        if card.nearness is not None:
+            found.setdefault(card.nearness, []).append(card.title)
+    return [Reach(near, titles) for near, titles in sorted(found.items(), key=lambda item: not item[0].far)]

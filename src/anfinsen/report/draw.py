@@ -94,7 +94,7 @@ def range_plot(value: float, low: float | None, high: float | None, unit: str, s
     for number in ticks:
         x = place(number)
         parts.append(Markup('<line x1="{0}%" x2="{0}%" y1="36" y2="40" class="axis"/>').format(_at(x)))
-        parts.append(words(x, 53, quantity_short(number), anchor="middle", style="tick"))
+        parts.append(words(x, 53, quantity_short(number), anchor=_anchor(x, "middle"), style="tick"))
     spoken = f"{quantity(value)} {unit}"
     if low is not None and high is not None:
         left, right = place(low), place(high)

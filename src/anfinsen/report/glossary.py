@@ -112,12 +112,6 @@ class Glossary:
             place = match.end()
         return Markup("").join([*parts, escape(text[place:])])
 
-    def use(self, terms: Mapping[str, str]) -> None:
-        """Explain all of these at the end, linked or not."""
-        for term in terms:
-            if (name := self._names.get(term.casefold())) is not None:
-                self._used[name] = None
-
     def used(self) -> list[tuple[str, str, str]]:
         """The terms that were asked for, as (anchor, term, explanation), in alphabetical order."""
         return [(anchor(term), term, self._texts[term]) for term in sorted(self._used, key=str.casefold)]

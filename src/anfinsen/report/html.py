@@ -23,14 +23,19 @@ from anfinsen.report.answer import coverage, plain
 from anfinsen.report.card import Line, Section, make_line, make_section
 from anfinsen.report.draw import score_figure
 from anfinsen.report.glossary import Glossary
+from anfinsen.report.grouping import arranged, leaders
+from anfinsen.report.question import make_question, question_anchor
 from anfinsen.report.standing import is_ours, metric_title
 from anfinsen.report.tables import written_beside
 from anfinsen.tasks.base import Task
+from anfinsen.tasks.targets import Answer
 
 MOST_LINES = 1000
 """Proteins in the overview; a longer page would no longer open."""
 MOST_SECTIONS = 50
 """Proteins with a section of their own; the others stand in the overview and in the tables."""
+MOST_COLUMNS = 4
+"""Answers a protein in the overview; of more questions one of each group is shown."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -47,15 +52,19 @@ def write_report(
     """Write the report; `about` is printed as the provenance: versions, bundle, hash, date."""
     lines: list[Line] = []
     sections: list[Section] = []
-    asked: dict[str, None] = {}
+    asked: dict[str, Answer] = {}
     for number, prediction in enumerate(predictions, 1):
         lines.append(make_line(number, prediction, tasks))
-        asked |= dict.fromkeys(prediction.answers)
+        asked |= {name: answer for name, answer in prediction.answers.items() if name not in asked}
         if number <= MOST_SECTIONS:
             sections.append(make_section(number, prediction, tasks, records))
     known = {name: tasks[name] for name in asked if name in tasks}
     glossary = Glossary({term: text for task in known.values() for term, text in task.terms.items()})
-    glossary.use({term: text for task in known.values() for term, text in task.terms.items()})
+    questions = [
+        make_question(name, tasks.get(name), records.get(name))
+        for names in arranged(asked, tasks).values()
+        for name in names
+    ]
     page = _template().render(
         policy=POLICY,
         style=_style(),
@@ -64,9 +73,10 @@ def write_report(
         lines=lines[:MOST_LINES],
         count=len(lines),
         sections=sections,
-        titles={name: tasks[name].title if name in tasks else name for name in asked},
-        tasks=known,
-        records={name: records[name] for name in asked if name in records},
+        columns=_columns(asked, tasks),
+        asked=len(asked),
+        questions=questions,
+        is_measured=any(question.standing is not None for question in questions),
         refused=refused,
         about=about,
         glossary=glossary,
@@ -75,6 +85,13 @@ def write_report(
     with written_beside(Path(path)) as file:
         # one sweep over the whole page: no control or direction character of a stranger's text survives anywhere
         file.write("\n".join(plain(line) for line in page.split("\n")))
+
+
+def _columns(asked: Mapping[str, Answer], tasks: Mapping[str, Task]) -> dict[str, str]:
+    """The titles of the answers in the overview: all, or one of each group where they are many."""
+    every = [name for names in arranged(asked, tasks).values() for name in names]
+    chosen = every if len(every) <= MOST_COLUMNS else leaders(asked, tasks)
+    return {name: tasks[name].title if name in tasks else name for name in chosen}
 
 
 def headline(lines: Sequence[Line]) -> str:
@@ -117,7 +134,12 @@ def _count(number: int, noun: str) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters |= {"score": score_figure, "metric": metric_title, "thousands": "{:,}".format}
+    environment.filters |= {
+        "score": score_figure,
+        "metric": metric_title,
+        "thousands": "{:,}".format,
+        "question": question_anchor,
+    }
     environment.tests["ours"] = is_ours
     return environment.from_string(_resource("report.html.jinja"))
 

@@ -89,7 +89,7 @@ def _answer(task: Task) -> list[str]:
         more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
         parts.append(f"One of {len(names):,}: {', '.join(shown)}{more}.")
     if task.target.head != "masked":
-        text = json.dumps(_shortened(_invented(task)), indent=1, ensure_ascii=False)
+        text = json.dumps(shortened(invented(task)), indent=1, ensure_ascii=False)
         text = _FLAT.sub(lambda found: re.sub(r"\s+", " ", found[0]).replace("[ ", "[").replace(" ]", "]"), text)
         parts += [
             "The shape of an answer in `predictions.jsonl`; its figures are invented, and long lists are cut short:",
@@ -98,8 +98,8 @@ def _answer(task: Task) -> list[str]:
     return parts or ["It answers with the chance of every residue at every hidden place."]
 
 
-def _invented(task: Task) -> Any:
-    """An answer to outputs that no network made."""
+def invented(task: Task) -> Any:
+    """An answer to outputs that no network made: the shape is right, the figures mean nothing."""
     generator = numpy.random.default_rng(1)
     length = (len(_PROTEIN),) if task.target.per_residue else ()
     outputs = generator.normal(size=(*length, task.target.size))
@@ -107,14 +107,14 @@ def _invented(task: Task) -> Any:
     return task.answers([outputs], [example], {})[0]
 
 
-def _shortened(value: Any) -> Any:
+def shortened(value: Any) -> Any:
     """At most three of everything, numbers with three digits."""
     if isinstance(value, Mapping):
         kept = list(value.items())
         is_long = len(kept) > _MANY
-        return {key: _shortened(one) for key, one in (kept[:_KEPT] if is_long else kept)}
+        return {key: shortened(one) for key, one in (kept[:_KEPT] if is_long else kept)}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_shortened(one) for one in value[:_KEPT]]
+        return [shortened(one) for one in value[:_KEPT]]
     return float(f"{value:.3g}") if isinstance(value, float) else value
 
 

@@ -51,6 +51,17 @@ class Standing:
         return f"It beats {rival}."
 
     @property
+    def brief(self) -> str:
+        """The verdict in a few words, for a card or a line of a terminal."""
+        if not self.baselines:
+            return "no baseline measured"
+        if not self.is_weak:
+            return "better than its best baseline"
+        lower = self.lower_is_better
+        is_ahead = is_better(self.score.value, self.baselines[0].value, lower=lower)
+        return "hardly better than a baseline" if is_ahead else "no better than a baseline"
+
+    @property
     def is_weak(self) -> bool:
         """Whether the verdict is a caution."""
         return not self.verdict.startswith("It beats")

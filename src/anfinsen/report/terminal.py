@@ -13,28 +13,45 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from anfinsen.hub.record import Score
+from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.prediction import Prediction
-from anfinsen.report.answer import confidence, kind_of, nearness, plain, sentence
+from anfinsen.report.answer import brief, confidence, kind_of, nearness, plain, sentence
 from anfinsen.report.draw import score_figure
-from anfinsen.report.standing import is_better, is_ours, metric_title
+from anfinsen.report.grouping import arranged, leaders
+from anfinsen.report.standing import find_standing, is_better, is_ours, metric_title
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.metrics import lower_is_better
 
 _STYLES = {"info": "dim", "mended": "cyan", "warning": "yellow"}
 _INDENT = 2
+MOST_SENTENCES = 4
+"""Answers a protein that are told as sentences; more become a table."""
+_COLUMNS = (24, 28, 15, 8)
+"""Signs of a title, an answer, how sure it is and its marks: with gaps and indent 80."""
+_NAMED = 15
 _WIDTHS = (9, 18, 9)
 """Signs of a value, an interval and a count."""
 
 
-def show(prediction: Prediction, tasks: Mapping[str, Task], console: Console) -> None:
-    """One protein: its name, what was mended, and for each task a sentence and its confidence; a warning if far."""
+def show(
+    prediction: Prediction,
+    tasks: Mapping[str, Task],
+    console: Console,
+    records: Mapping[str, TaskRecord] | None = None,
+) -> None:
+    """One protein: its name, what was mended, its answers: as sentences where they are few, else a row each.
+
+    `records` hold the scores from which it is said that an answer is usually no better than a simple rule.
+    """
     residues = prediction.residues
     counted = f"  {residues:,} residue{'' if residues == 1 else 's'}"
     console.print(Text.assemble((plain(prediction.title), "bold"), (counted, "dim")))
     for message in prediction.messages:
         place = f" (residue {message.position})" if message.position is not None else ""
         _indented(console, Text(f"{message.level}: {plain(message.text)}{place}", style=_STYLES[message.level]))
+    if len(prediction.answers) > MOST_SENTENCES:
+        _show_rows(prediction, tasks, console, records or {})
+        return
     for name, answer in prediction.answers.items():
         task = tasks.get(name)
         text = Text.assemble(
@@ -49,6 +66,60 @@ def show(prediction: Prediction, tasks: Mapping[str, Task], console: Console) ->
             _indented(
                 console, Text(f"{near.title}: {near.reason} Treat this answer as a guess.", style="yellow"), 2 * _INDENT
             )
+
+
+def _show_rows(
+    prediction: Prediction, tasks: Mapping[str, Task], console: Console, records: Mapping[str, TaskRecord]
+) -> None:
+    """A row an answer, in the order of the report, each on one line of 80 columns; the marks are explained below."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for width in _COLUMNS:
+        table.add_column(width=width, no_wrap=True, overflow="ellipsis")
+    far = weak = 0
+    for name in (name for names in arranged(prediction.answers, tasks).values() for name in names):
+        answer, task = prediction.answers[name], tasks.get(name)
+        sure, near = confidence(answer, task), nearness(answer)
+        standing = find_standing(records[name].scores, task) if name in records else None
+        is_far, is_weak = near is not None and near.far, standing is not None and standing.is_weak
+        far, weak = far + is_far, weak + is_weak
+        marks = Text.assemble(("far " if is_far else "    ", "yellow"), ("weak" if is_weak else "", "red"))
+        title = Text(task.title if task is not None else plain(name), style="cyan")
+        # of sites the sentence and the page say what is not ruled out; here it would be mistaken for certainty
+        figure = sure.figure if sure is not None and kind_of(answer) != "tracks" else ""
+        table.add_row(title, Text(plain(brief(answer, task)), style="bold"), figure, marks)
+    console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
+    if far:
+        _indented(console, Text("far: unlike the proteins that this answer was learned from; a guess", style="dim"))
+    if weak:
+        _indented(console, Text("weak: usually no clear gain over a simple rule; see the report", style="dim"))
+
+
+def show_many(predictions: Sequence[Prediction], tasks: Mapping[str, Task], console: Console) -> None:
+    """A row a protein with one answer of each group, so that many proteins with many answers stay readable."""
+    asked = {name: answer for prediction in reversed(predictions) for name, answer in prediction.answers.items()}
+    shown = leaders(asked, tasks)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    room = (console.width - _NAMED) // max(1, len(shown)) - 1
+    table.add_column("protein", width=_NAMED - 1, no_wrap=True, overflow="ellipsis")
+    for name in shown:
+        title = tasks[name].title if name in tasks else plain(name)
+        table.add_column(title, width=room, no_wrap=True, overflow="ellipsis")
+    for prediction in predictions:
+        cells = [Text(plain(prediction.title), style="bold")]
+        for name in shown:
+            answer = prediction.answers.get(name)
+            near = nearness(answer) if answer is not None else None
+            style = "yellow" if near is not None and near.far else ""
+            cells.append(Text(plain(brief(answer, tasks.get(name))) if answer is not None else "", style=style))
+        table.add_row(*cells)
+    console.print(table)
+    note = f"One answer of each kind of {len(asked)}; yellow: far from training, a guess. All stand in the report."
+    console.print(Text(note, style="dim"))
+    for prediction in predictions:
+        for message in prediction.messages:
+            if message.level != "info":
+                told = f"{plain(prediction.title)}: {message.level}: {plain(message.text)}"
+                _indented(console, Text(told, style=_STYLES[message.level]))
 
 
 def show_scores(rows: Sequence[Score], console: Console) -> None:

@@ -18,8 +18,8 @@ from anfinsen.report.answer import percent, quantity
 from anfinsen.report.profile import CHARGE, hydropathy
 from anfinsen.report.shapes import BLOCK, HEIGHT, WIDTH, TokenTrack, glyph, segment, shade, told
 
-FOLDED_FROM = 600
-"""Residues above which the blocks are folded away beneath an overview."""
+FOLDED_FROM = 120
+"""Residues above which the blocks are folded away beneath the strips of the whole chain."""
 DRAWN_UP_TO = 5000
 """Residues above which only the overview is drawn; ten thousand blocks would make a page that no browser likes."""
 _RULER, _SURE, _LETTERS, _VALUES, _RANGES, _SITES, _HYDROPATHY, _CHARGE, _GAP = 15, 10, 16, 22, 40, 14, 34, 11, 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,21 +11,31 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.jobs import JobResult
 from anfinsen.inference.prediction import Prediction
-from anfinsen.report.terminal import show
+from anfinsen.report.terminal import MOST_SENTENCES, show, show_many
 from anfinsen.tasks import Task
 
 SHOWN = 5
 """So many proteins are shown in the terminal; the report shows all."""
+LISTED = 15
+"""So many where each is one row of a table."""
 
 
 class Watcher:
     """Told each answer as it comes; use it as a context."""
 
-    def __init__(self, console: Console, tasks: Sequence[Task], total: int | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        tasks: Sequence[Task],
+        total: int | None = None,
+        records: Mapping[str, TaskRecord] | None = None,
+    ) -> None:
         self.console = console
         self.tasks = {task.name: task for task in tasks}
+        self.records = records or {}
         self._first: list[Prediction] = []
         self._bar = Progress(
             TextColumn("answering"),
@@ -53,16 +63,15 @@ class Watcher:
         """One more protein is done; None if it was done before this run."""
         if prediction is not None:
             self._residues += prediction.residues
-            if len(self._first) < SHOWN:
+            if len(self._first) < LISTED:
                 self._first.append(prediction)
         self._bar.update(self._row, advance=1, residues=self._residues)
 
     def conclude(self, result: JobResult, folder: Path) -> None:
         """The first answers, what was refused, and where the files are."""
-        for prediction in self._first:
-            show(prediction, self.tasks, self.console)
-        if result.answered > len(self._first):
-            self.console.print(f"and {result.answered - len(self._first):,} more in the report.")
+        shown = self._show_first()
+        if result.answered > shown:
+            self.console.print(f"and {result.answered - shown:,} more in the report.")
         if result.resumed:
             self.console.print(f"{result.resumed:,} were answered in an earlier run and were not done again.")
         for merged in result.merged[:SHOWN]:
@@ -73,3 +82,12 @@ class Watcher:
             self.console.print(f"and {len(result.refused) - SHOWN:,} more refused; see {folder / 'refused.csv'}.")
         if result.answered + result.resumed:
             self.console.print(f"Report: {folder / 'report.html'}")
+
+    def _show_first(self) -> int:
+        """Show the first proteins, as a table where all their answers would fill the screen; how many were shown."""
+        if len(self._first) > 1 and max(len(one.answers) for one in self._first) > MOST_SENTENCES:
+            show_many(self._first, self.tasks, self.console)
+            return len(self._first)
+        for prediction in self._first[:SHOWN]:
+            show(prediction, self.tasks, self.console, self.records)
+        return len(self._first[:SHOWN])

@@ -27,9 +27,8 @@ from scipy.spatial import KDTree
 
 from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.geometry import Distances
+from anfinsen.structure.surroundings import DIRECTIONS, Floats, Indices, directions, units
 
-Floats = NDArray[numpy.float32]
-Indices = NDArray[numpy.int64]
 Ground = Literal["structure", "contacts", "sequence"]
 """What a graph stands on: coordinates, contacts that were predicted from the sequence, or the chain alone."""
 
@@ -47,8 +46,6 @@ STEPS = 16
 _SEPARATIONS = numpy.array([1, 2, 3, 4, 8, 16, 32, 64])
 FEATURES = len(KINDS) + STEPS + len(_SEPARATIONS) + 2 + 15
 """Numbers of an edge: kinds, distance, separation, direction and order along the chain, angles."""
-DIRECTIONS = 3
-"""Unit vectors of a residue: to the next CA, to the one before, to the side chain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +87,7 @@ def build_graph(
     positions = numpy.ascontiguousarray(backbone.alphas, dtype=numpy.float32)
     found = {"sequence": _along(backbone.pieces)} | _in_space(positions, neighbours, radius)
     found["contact"] = _likely(contacts) if contacts is not None else _none()
-    return _graph(found, positions, _directions(backbone), backbone.pieces, "structure")
+    return _graph(found, positions, directions(backbone), backbone.pieces, "structure")
 
 
 def from_contacts(contacts: Distances, *, likely: float = LIKELY) -> Graph:
@@ -170,17 +167,17 @@ def _both_ways(pairs: Indices) -> Indices:
 # Features ------------------------------------------------------------------------------------------------------------
 
 
-def _graph(found: dict[str, Indices], positions: Floats, directions: Floats, pieces: Indices, ground: Ground) -> Graph:
+def _graph(found: dict[str, Indices], positions: Floats, seen: Floats, pieces: Indices, ground: Ground) -> Graph:
     length = len(positions)
     keys = {kind: numpy.unique(pairs[0] * length + pairs[1]) for kind, pairs in found.items()}
     every = numpy.unique(numpy.concatenate(list(keys.values())))
     edges = numpy.stack([every // max(1, length), every % max(1, length)])
     kinds = numpy.stack([numpy.isin(every, keys[kind]) for kind in KINDS], axis=1)
     features = numpy.concatenate(
-        [kinds, _distances(edges, positions), _separations(edges, pieces), _angles(edges, positions, directions)],
+        [kinds, _distances(edges, positions), _separations(edges, pieces), _angles(edges, positions, seen)],
         axis=1,
     )
-    return Graph(edges, features.astype(numpy.float32), positions, directions, (length,), (ground,))
+    return Graph(edges, features.astype(numpy.float32), positions, seen, (length,), (ground,))
 
 
 def _distances(edges: Indices, positions: Floats) -> Floats:
@@ -200,34 +197,12 @@ def _separations(edges: Indices, pieces: Indices) -> Floats:
     return told
 
 
-def _angles(edges: Indices, positions: Floats, directions: Floats) -> Floats:
+def _angles(edges: Indices, positions: Floats, seen: Floats) -> Floats:
     """Cosines, (E, 15): the edge against the three directions of either end (6), and those against each other (9)."""
-    along = _units(positions[edges[1]] - positions[edges[0]])
-    one, two = directions[edges[0]], directions[edges[1]]
+    along = units(positions[edges[1]] - positions[edges[0]])
+    one, two = seen[edges[0]], seen[edges[1]]
     at_one = numpy.einsum("ekc,ec->ek", one, along)
     at_two = numpy.einsum("ekc,ec->ek", two, along)
     between = numpy.einsum("eac,ebc->eab", one, two).reshape(len(along), DIRECTIONS**2)
     cosines: Floats = numpy.concatenate([at_one, at_two, between], axis=1)
     return cosines
-
-
-def _directions(backbone: Backbone) -> Floats:
-    """Unit vectors of each residue, (L, 3, 3): to the next CA, to the one before, to CB or where it must be."""
-    alphas = backbone.alphas
-    forward = numpy.zeros_like(alphas)
-    step = _units(alphas[1:] - alphas[:-1]) * ~backbone.breaks[:, None]
-    forward[:-1] = step
-    backward = numpy.zeros_like(alphas)
-    backward[1:] = -step
-    is_trace = numpy.isnan(backbone.atom("N")).any(-1, keepdims=True)
-    side = numpy.where(is_trace, _units(-(forward + backward)), _units(backbone.betas - alphas))
-    stacked: Floats = numpy.stack([forward, backward, side], axis=1)
-    return stacked
-
-
-def _units(vectors: Floats) -> Floats:
-    """Vectors of length one; zero where unknown or without length."""
-    lengths = numpy.linalg.norm(vectors, axis=-1, keepdims=True)
-    known = numpy.nan_to_num(lengths) > 1e-6
-    units: Floats = numpy.where(known, vectors / numpy.where(known, lengths, 1.0), 0.0).astype(numpy.float32)
-    return units

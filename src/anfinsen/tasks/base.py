@@ -25,6 +25,13 @@ from anfinsen.models.network import HeadShape
 from anfinsen.registry import Registry
 from anfinsen.tasks.targets import Answer, Calibration, Floats, Target
 
+GROUPS: Mapping[str, str] = {
+    "function": "What it does",
+    "place": "Where it works",
+    "structure": "Structure and residues",
+    "behaviour": "How it behaves",
+}
+"""The parts of a report in their order, with their titles; a task that names none stands where its kind belongs."""
 FORGET = 0.5
 """How often a known condition is hidden in training and calibration."""
 
@@ -72,6 +79,10 @@ class Task:
     published: tuple[Published, ...] = ()
     terms: Mapping[str, str] = field(default_factory=dict)
     limits: str = ""
+    group: str = ""
+    """The part of a report that it belongs to, of `GROUPS`; if empty, that of its kind of answer."""
+    leads: bool = False
+    """Whether it comes first in its group and speaks for it in a summary."""
     of_pairs: bool = False
     """Whether it asks about two proteins at once, whichever comes first."""
     of_structures: bool = False

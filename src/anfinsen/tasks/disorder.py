@@ -7,8 +7,8 @@ counts how far a residue's ringing is from that: above 8 it is folded, below 3 i
 
 Data: 1,160 proteins with NMR chemical shifts (Dass et al. 2020, Scientific Reports 10:14780; Ilzhoefer et al. 2022,
 SETH, Frontiers in Bioinformatics 2:1019597). The table has no split of its own, so families of relatives at 30 %
-identity were dealt once with seed 1 (`anfinsen split --by cluster`); who judges is written here, because a split that
-a better search for relatives could change would be no split.
+identity were dealt once with seed 1, 15 % of the rows each to validation and test (`benchmarks/annotations.py`); who
+judges is written here, because a split that a better search for relatives could change would be no split.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ image: what the network reads of them is the same for both.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy
@@ -21,8 +22,9 @@ import polars
 
 from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.data.nets import Net, make_net
 from anfinsen.errors import UnknownNameError
-from anfinsen.structure.backbone import from_alphas
+from anfinsen.structure.backbone import ATOMS, from_alphas
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.base import FORGET, Published, Task
 from anfinsen.tasks.sites import add_scores
@@ -55,6 +57,22 @@ class InterfaceTask(Task):
         if generator.random() >= FORGET / 2:
             return example
         return replace(example, protein=replace(example.protein, backbone=None))
+
+    def net(self, examples: Sequence[Example]) -> Net | None:
+        """The residue graphs of CA atoms alone: the network has learnt from no others, so it is shown no others."""
+        return make_net(bare(example.protein) for example in examples)
+
+
+def bare(protein: Protein) -> Protein:
+    """The protein with the CA atoms of its backbone alone; as it is where there are no others, or no backbone."""
+    if protein.backbone is None:
+        return protein
+    others = numpy.array(ATOMS) != "CA"
+    if numpy.isnan(protein.backbone.points[:, others]).all():
+        return protein
+    points = protein.backbone.points.copy()
+    points[:, others] = numpy.nan
+    return replace(protein, backbone=replace(protein.backbone, points=points))
 
 
 _COLUMNS = ("id", "seq", "label", "coords_ca")

@@ -92,6 +92,8 @@ TASK = LocalizationTask(
         "compartment": "A room of the cell, such as the nucleus or the mitochondrion. "
         "Most proteins work in one of them.",
     },
+    group="place",
+    leads=True,
     limits="Ten compartments of eukaryotic cells, one answer each; bacteria and proteins that live in two places "
     "are outside its scope.",
 )

@@ -77,6 +77,7 @@ TASK = MeltingTemperatureTask(
         "pH": "How acid a solution is: 7 is neutral like pure water, lower is acid like vinegar, higher is basic "
         "like soap.",
     },
+    leads=True,
     limits="Trained only on proteins that melt at 50 °C or above, so it cannot call a protein fragile: "
     "read a value near 50 °C as '50 °C or less'. All but 37 of its 7,147 proteins were heated at pH 7 or at a pH that "
     "nobody noted, so it has hardly been taught what another pH does.",

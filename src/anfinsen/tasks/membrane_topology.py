@@ -97,6 +97,7 @@ TASK = MembraneTopologyTask(
         "five residues at both ends.",
         "Qtop": "The share of membrane proteins with every crossing right and the sides right too.",
     },
+    group="place",
     limits="The topology is predicted from the sequence, and which side is inside is the less certain part. It "
     "learned from some 230 helical proteins and 27 barrels; helices and loops that only dip into the membrane are "
     "unknown to it.",

@@ -69,5 +69,6 @@ TASK = Task(
         "Q3": "The share of residues whose state (helix, strand, coil) is guessed right. "
         "Always guessing the commonest state gives about 0.4.",
     },
+    leads=True,
     limits="Trained on ordered chains of known structure; disordered proteins look more regular to it than they are.",
 )

@@ -104,6 +104,7 @@ TASK = SignalPeptideTask(
         "cut recall": "The share of proteins with a signal peptide for which the cut is found at the very residue, "
         "or to within three residues.",
     },
+    group="place",
     limits="It says whether and where, not of which kind: of lipoproteins and of the twin-arginine way the table holds "
     "a few dozen, too few to learn from. Nine of ten of its proteins are from cells with a nucleus; of archaea it has "
     "seen about 20. Addresses for mitochondria and plastids are another question.",

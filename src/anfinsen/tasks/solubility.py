@@ -122,6 +122,7 @@ TASK = SolubilityTask(
         "AUROC": "How often a randomly chosen soluble protein gets a higher chance than a randomly chosen insoluble "
         "one. 0.5 is guessing, 1 is perfect.",
     },
+    group="behaviour",
     limits="The same construct with and without its tag is sometimes recorded as soluble and insoluble (23 of 128 such "
     "pairs disagree), so no method can be right every time; other hosts, temperatures and buffers were not taught.",
 )

@@ -23,6 +23,7 @@ from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.errors import UsageError
 from anfinsen.hub.affinity import AffinityBundle, AffinityRecord, hashed
+from anfinsen.hub.body import body_hash
 from anfinsen.inference.embedder import Embedder
 from anfinsen.training.affinity import AffinityConfig, Sides, fit
 
@@ -91,7 +92,7 @@ def make_bundle(
         table=table.title,
         unit=table.unit,
         licence=table.licence,
-        backbone_sha256=embedder.about.model_sha256,
+        backbone_sha256=body_hash(embedder.network.body),
         drugs=known_drugs,
         proteins=known_proteins,
         trained_on=len(rows),

@@ -1,0 +1,22 @@
+"""The service: the same questions over HTTP, for people in a browser and for programs.
+
+    request -> guard -> app -> reading -> desk -> crew =pipe=> worker (a child: one Predictor) -> store -> answer
+
+    contract    what is asked and what is answered, as types
+    menu        the task list as the service tells it; from it alone come routes, forms and schemas   (in the child)
+    reading     a request's sequences, judged as strictly as those of a file
+    worker      the child that holds the model and may die
+    crew        the parent's end of that child: start, ask, notice its death
+    desk        jobs: who is next, which proteins are asked together, what happens after a death
+    store       jobs and answers in SQLite, which survive a restart
+    guard       who may ask: host, origin, token, rate, size
+    problem     errors as JSON: where, what came, what was expected, what to do
+    schema      the OpenAPI page, completed from the menu
+    asking      the routes that ask, at once or as a job
+    app         the application: the other routes, errors, the page
+    run         settings, token, socket, uvicorn
+    page.*      the first page, without any outside request
+
+The process that speaks to the network never loads a model, and no text from a request is ever part of a path. It may
+not import the training room.
+"""

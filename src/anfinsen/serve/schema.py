@@ -1,0 +1,42 @@
+"""The OpenAPI page, completed from the menu: names of tasks and conditions, and the shape of every task's answer.
+
+What a static type cannot say stands here once, so that a new task file appears in it by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Menu = Mapping[str, Mapping[str, Any]]
+
+
+def complete(schema: dict[str, Any], menu: Menu) -> dict[str, Any]:
+    """The same page with what the menu knows."""
+    parts = schema["components"]["schemas"]
+    parts["Question"]["properties"]["tasks"]["items"] = {"type": "string", "enum": sorted(menu)}
+    conditions = {one["name"]: _condition(one) for entry in menu.values() for one in entry["conditions"]}
+    for name in ("Question", "TaskQuestion", "Chain"):
+        parts[name]["properties"]["conditions"] |= {"properties": conditions, "additionalProperties": False}
+    for name, entry in menu.items():
+        parts[called(name)] = entry["answer"]
+    answers = parts["Prediction"]["properties"]["answers"]
+    answers |= {
+        "properties": {name: {"$ref": f"#/components/schemas/{called(name)}"} for name in menu},
+        "additionalProperties": False,
+    }
+    return schema
+
+
+def called(task: str) -> str:
+    """What the answer of a task is called among the types.
+
+    >>> called("secondary-structure")
+    'SecondaryStructureAnswer'
+    """
+    return "".join(word.capitalize() for word in task.replace("_", "-").split("-")) + "Answer"
+
+
+def _condition(one: Mapping[str, Any]) -> dict[str, Any]:
+    unit = f" In {one['unit']}." if one["unit"] else ""
+    return {"type": "number", "description": f"{one['meaning']}{unit}"}
