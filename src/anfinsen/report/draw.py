@@ -18,7 +18,7 @@ from anfinsen.report.answer import percent, quantity
 
 Mark = Literal["ours", "baseline", "published"]
 
-_LONGEST_LABEL = 38
+_LONGEST_LABEL, _LONGEST_BAR = 38, 24
 _ROW = 31
 _MARKS: dict[Mark, str] = {
     "ours": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0z",
@@ -70,7 +70,7 @@ def share_bars(bars: Sequence[Bar], *, title: str, description: str = "") -> Mar
     parts: list[Markup] = []
     for row, bar in enumerate(bars):
         top, style = row * _ROW, "chosen" if bar.chosen else "other"
-        label = _short(bar.label)
+        label = _short(bar.label, longest=_LONGEST_BAR)
         parts += [
             words(0, top + 13, f"\N{CHECK MARK} {label}" if bar.chosen else label, style=f"label {style}"),
             words(100, top + 13, percent(bar.share), anchor="end", style=f"figure {style}"),
@@ -175,8 +175,8 @@ def _anchor(x: float, wanted: str) -> str:
     return "start" if x < 8 else "end" if x > 92 else wanted
 
 
-def _short(label: str, suffix: str = "") -> str:
-    room = _LONGEST_LABEL - len(suffix)
+def _short(label: str, suffix: str = "", longest: int = _LONGEST_LABEL) -> str:
+    room = longest - len(suffix)
     return (label if len(label) <= room else f"{label[: room - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}") + suffix
 
 

@@ -278,5 +278,6 @@ def _key(rows: Sequence[_Row], height: int) -> Markup:
             )
         )
         top += row.height
-    frame = Markup('<svg class="key" width="124" height="{}" aria-hidden="true">{}</svg>')
-    return frame.format(height, Markup("").join(parts))
+    width = 6 * max(len(row.name) for row in rows)  # a letter of its size takes less
+    frame = Markup('<svg class="key" width="{}" height="{}" aria-hidden="true">{}</svg>')
+    return frame.format(width, height, Markup("").join(parts))
