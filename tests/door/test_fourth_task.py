@@ -45,7 +45,7 @@ CHARGE = Task(
     name="charge",
     title="Net charge",
     question="Is it positive or negative?",
-    explanation="Counts what lysine and arginine give against what aspartate and glutamate take.",
+    explanation="The net charge: what lysine and arginine give against what aspartate and glutamate take.",
     target=Label(("positive", "negative")),
     table=Table(
         "charge.parquet",

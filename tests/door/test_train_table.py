@@ -217,7 +217,8 @@ def test_several_labels_letters_and_numbers_a_residue(body: Path) -> None:
     assert len(letters.predict(sequences[:1])[0]) == len(sequences[0])
     values = anfinsen.train(sequences, [[float(r in "KRDE") for r in chain] for chain in sequences], **settings)
     assert values.predict(sequences[:1])[0].shape == (len(sequences[0]),)
-    assert {score.model for score in values.scores} == {"anfinsen my-task", "mean", "window"}
+    rivals = {"mean", "residue type", "window", "nearest neighbour"}
+    assert {score.model for score in values.scores} == {"anfinsen my-task", *rivals}
 
 
 @pytest.mark.parametrize("mode", ["lora", "full"])

@@ -79,6 +79,8 @@ def _unexplained_members(kind: type) -> Iterator[str]:
         return  # a protocol's own docstring says what its methods must do
     for name, member in vars(kind).items():
         is_code = inspect.isfunction(member) or isinstance(member, property | classmethod | staticmethod)
+        if inspect.isfunction(member) and member.__module__ != kind.__module__:
+            continue  # PyTorch Geometric writes methods of its own onto a class when it is first used
         if not name.startswith("_") and is_code and not inspect.getdoc(getattr(kind, name)):
             yield name
     if issubclass(kind, Config):

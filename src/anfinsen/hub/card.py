@@ -58,7 +58,7 @@ def summary(label: str, records: Mapping[str, TaskRecord]) -> str:
             baseline = _best([score for score in others if not score.published])
             published = _best([score for score in others if score.published])
             arrow = "↓" if lower_is_better(mine.metric) else "↑"
-            how = mine.model.removeprefix(label).strip()
+            how = mine.model.removeprefix(label).strip(", ")
             cells = [mine.task, mine.split, f"{mine.n:,}" if mine.n is not None else "not given"]
             cells += [f"{mine.metric} {arrow}", f"**{_figure(mine)}**" + (f", {how}" if how else "")]
             cells += [f"{_figure(other)}, {other.model}" if other else "none" for other in (baseline, published)]
