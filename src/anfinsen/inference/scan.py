@@ -143,8 +143,9 @@ class Scanner:
         if lost:
             named = " and ".join(PARTS[part] for part in lost)
             notes.append(Message("warning", f"This bundle gives no {named}: the scores do without."))
-        if self.bundle.sha256 != weights.about["sha256"]:
-            text = f"The weights of the scan were fitted with another model, {weights.about['model']}."
+        asks_the_bundle = bool(_NEEDS.keys() & weights.groups.keys())
+        if asks_the_bundle and self.bundle.sha256 != weights.about["sha256"]:
+            text = f"The weights of the scan were fitted to the answers of another model, {weights.about['model']}."
             notes.append(Message("info", text))
         if STRUCTURE not in self.network.heads and "secondary structure" in stability_weights().groups:
             notes.append(Message("warning", "This bundle predicts no secondary structure: stability does without."))
