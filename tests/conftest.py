@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -86,3 +87,19 @@ def tiny_network(tiny_encoder: EncoderConfig) -> Network:
         "pooled": HeadShape("pooled", 4, conditions=1),
     }
     return Network(body, heads).eval()
+
+
+@pytest.fixture(scope="session")
+def body(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a body small enough for a test, and no head."""
+    import torch
+
+    from anfinsen.hub.bundle import Bundle
+    from anfinsen.models.encoder import Encoder, EncoderConfig
+    from anfinsen.models.network import NativeBody, Network
+
+    torch.manual_seed(1)
+    shape = EncoderConfig(layers=1, dim=32, heads=2, inner_dim=64)
+    folder = tmp_path_factory.mktemp("body") / "bundle"
+    Bundle("tiny", Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {}).eval()).save(folder)
+    return folder

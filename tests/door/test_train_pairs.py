@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy
 import pytest
-import torch
 from typer.testing import CliRunner
 
 import anfinsen
@@ -22,22 +21,10 @@ from anfinsen.data.splits import LEFT_OUT, TEST, TRAIN, VALID, pair_classes, par
 from anfinsen.errors import UsageError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.predictor import Predictor
-from anfinsen.models.encoder import Encoder, EncoderConfig
-from anfinsen.models.network import NativeBody, Network
 from anfinsen.structure.protein import Protein
 
 ONE = Protein("one", "MKTAYIAKQRQISFVKSHFSRQ")
 OTHER = Protein("other", "GSHMLEDPVDAFKLMNE")
-
-
-@pytest.fixture(scope="module")
-def body(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with a body small enough for a test, and no head."""
-    torch.manual_seed(1)
-    shape = EncoderConfig(layers=1, dim=32, heads=2, inner_dim=64)
-    folder = tmp_path_factory.mktemp("body") / "bundle"
-    Bundle("tiny", Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {}).eval()).save(folder)
-    return folder
 
 
 def charges(partners: int, pairs: int, seed: int = 2) -> tuple[list[tuple[str, str]], list[str]]:

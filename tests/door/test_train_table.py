@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy
 import pytest
-import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -21,23 +20,11 @@ from anfinsen.data.neighbours import Reach
 from anfinsen.data.readers import read_proteins
 from anfinsen.errors import ConfigError, UsageError
 from anfinsen.hub.bundle import Bundle
-from anfinsen.models.encoder import Encoder, EncoderConfig
-from anfinsen.models.network import NativeBody, Network
 from anfinsen.structure.protein import Protein
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "secreted_or_nuclear.csv"
 ONCE = ("--set", "table.folds=0")
 FAST = ("--set", "table.folds=2", "--set", "train.steps=6", "--threads", "1")
-
-
-@pytest.fixture(scope="module")
-def body(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle with a body small enough for a test, and no head."""
-    torch.manual_seed(1)
-    shape = EncoderConfig(layers=1, dim=32, heads=2, inner_dim=64)
-    folder = tmp_path_factory.mktemp("body") / "bundle"
-    Bundle("tiny", Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {}).eval()).save(folder)
-    return folder
 
 
 def proteins(count: int) -> tuple[list[str], list[str]]:

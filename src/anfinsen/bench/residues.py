@@ -18,7 +18,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy
-from biotite.sequence import ProteinSequence
 from biotite.sequence.align import SubstitutionMatrix, align_banded
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -27,6 +26,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPClassifier
 
 from anfinsen.bench.ngrams import HIDDEN, LETTERS, letters_of
+from anfinsen.data.blosum import GAPS, as_biotite
 from anfinsen.data.example import Example
 from anfinsen.data.neighbours import most_alike, words
 from anfinsen.tasks.base import Task
@@ -188,19 +188,14 @@ def _aligned(one: str, other: str) -> tuple[NDArray[numpy.int64], float]:
     shifts, counts = numpy.unique(there - here, return_counts=True)
     middle = int(shifts[counts.argmax()])
     band = (max(middle - _BAND, 1 - len(one)), min(middle + _BAND, len(other) - 1))
-    codes = [ProteinSequence(_plain(chain)) for chain in (one, other)]
+    codes = [as_biotite(chain) for chain in (one, other)]
     matrix = SubstitutionMatrix.std_protein_matrix()
-    best = align_banded(codes[0], codes[1], matrix, band, gap_penalty=(-11, -1), local=True, max_number=1)
+    best = align_banded(codes[0], codes[1], matrix, band, gap_penalty=GAPS, local=True, max_number=1)
     trace = best[0].trace[(best[0].trace >= 0).all(1)] if best else nothing[0]
     if not len(trace):
         return nothing
     same = [one[a] == other[b] for a, b in trace.tolist()]
     return trace, sum(same) / len(same)
-
-
-def _plain(chain: str) -> str:
-    """The chain with what the matrix does not know written as X."""
-    return chain.translate(str.maketrans("UOJ", "CKL"))
 
 
 # Windows of residues ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.progress import track
 
-from anfinsen.cli.screen import Bundled, Threads, app, notices, screen
+from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, notices, screen
 from anfinsen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,13 +33,11 @@ def predict(
     task: Annotated[
         list[str] | None, typer.Option("--task", help="Only this task; may be given again. See `anfinsen tasks`.")
     ] = None,
-    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+    column: Column = None,
     partner: Annotated[str | None, typer.Option(help="The second column, where a model asks about pairs.")] = None,
-    condition: Annotated[
-        list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
-    ] = None,
+    condition: Given = None,
     remove_gaps: Annotated[bool, typer.Option("--remove-gaps", help="Take '-' and '.' out of the sequences.")] = False,
-    raw_csv: Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")] = False,
+    raw_csv: Raw = False,
     translate: Annotated[
         bool, typer.Option("--translate", help="FILE holds DNA or RNA: find its genes and ask about their proteins.")
     ] = False,
@@ -92,7 +90,7 @@ def _genes(translate: bool, code: int | None, shortest: int | None) -> Translate
 
 @app.command()
 def embed(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")],
+    source: Source,
     out: Annotated[
         Path,
         typer.Option(help="File for the states: .h5, .parquet or .zarr. The same file again goes on, or is added to."),
@@ -105,7 +103,7 @@ def embed(
     dtype: Annotated[
         Literal["fp16", "fp32"], typer.Option(help="Half precision takes half the room, and is exact to three digits.")
     ] = "fp16",
-    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
+    column: Column = None,
     bundle: Bundled = None,
     backbone: Annotated[
         str | None, typer.Option(help="A public checkpoint instead, such as facebook/esm2_t12_35M_UR50D.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from anfinsen.cli.screen import Bundled, Threads, app, screen
+from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, screen
 
 if TYPE_CHECKING:
     from anfinsen.data.example import Example
@@ -21,7 +21,7 @@ _EVERYDAY = (("temperature", "20:90"), ("ph", "3:10"))
 
 @app.command()
 def behave(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")],
+    source: Source,
     out: Annotated[Path, typer.Option(help="Folder for the curves, the table and the page.")] = Path("behaviour"),
     temperature: Annotated[str | None, typer.Option(help="From where to where in °C, such as 20:90.")] = None,
     ph: Annotated[str | None, typer.Option("--ph", help="From where to where, such as 3:10.")] = None,
@@ -36,21 +36,20 @@ def behave(
     tm: Annotated[float | None, typer.Option("--tm", help="A measured melting temperature in °C, of one protein.")] = (
         None
     ),
-    condition: Annotated[
-        list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
-    ] = None,
-    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
-    raw_csv: Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")] = False,
+    condition: Given = None,
+    column: Column = None,
+    raw_csv: Raw = False,
     bundle: Bundled = None,
     threads: Threads = None,
 ) -> None:
     """Draw how each protein in FILE holds out against heat, acid, denaturants and pressure."""
-    from anfinsen import __version__, runtime
+    from anfinsen import runtime
     from anfinsen.data.readers import read_examples
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.behaviour import Observer
     from anfinsen.inference.jobs import JobResult, under_conditions
     from anfinsen.report.curves import write_behaviours
+    from anfinsen.report.origin import origin
     from anfinsen.report.phrases import sentences
     from anfinsen.report.tables import write_refused
     from anfinsen.structure.conditions import read_setting, read_sweep
@@ -74,7 +73,7 @@ def behave(
             screen.print(f"  {escape(sentence)}")
         for message in behaviour.messages:
             screen.print(f"  [yellow]{message.level}: {escape(message.text)}[/]")
-    about = {"Anfinsen": __version__, "Model": opened.name, "Fingerprint of the model": opened.sha256[:16]}
+    about = origin(opened)
     write_behaviours(out, behaviours, tasks, about=about, refused=result.refused, raw_csv=raw_csv)
     write_refused(out / "refused.csv", result.refused, raw=raw_csv)
     screen.print(f"The page is {escape(str(out / 'behaviour.html'))}, every point is in {escape(str(out))}/curves.csv.")

@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from anfinsen.cli.screen import Bundled, Threads, app, notices, screen
+from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, notices, screen
 
 
 @app.command()
 def explain(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")],
+    source: Source,
     task: Annotated[str, typer.Option("--task", help="Whose answer is explained. See `anfinsen tasks`.")],
     out: Annotated[Path, typer.Option(help="Folder for tracks, substitutions, structures and the page.")] = Path(
         "explanation"
@@ -21,16 +21,14 @@ def explain(
     residue: Annotated[
         int | None, typer.Option("--residue", min=1, help="Of a task with an answer a residue: only this residue's.")
     ] = None,
-    condition: Annotated[
-        list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
-    ] = None,
-    column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
-    raw_csv: Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")] = False,
+    condition: Given = None,
+    column: Column = None,
+    raw_csv: Raw = False,
     bundle: Bundled = None,
     threads: Threads = None,
 ) -> None:
     """Show which residues an answer rests on, whether that can be believed, and which substitutions change it."""
-    from anfinsen import __version__, runtime
+    from anfinsen import runtime
     from anfinsen.data.example import Example
     from anfinsen.data.readers import read_examples
     from anfinsen.errors import InputError, UnknownNameError
@@ -39,6 +37,7 @@ def explain(
     from anfinsen.inference.jobs import JobResult, under_conditions
     from anfinsen.inference.predictor import tasks_of
     from anfinsen.report.explanation import write_explanations
+    from anfinsen.report.origin import origin
     from anfinsen.report.tables import write_refused
 
     runtime.use_threads(threads)
@@ -62,7 +61,7 @@ def explain(
             screen.print(f"[bold]{escape(record.protein.id)}[/]")
             for sentence in one.sentences():
                 screen.print(f"  {escape(sentence)}")
-    about = {"Anfinsen": __version__, "Model": opened.name, "Fingerprint of the model": opened.sha256[:16]}
+    about = origin(opened)
     write_explanations(out, found, about=about, raw_csv=raw_csv)
     write_refused(out / "refused.csv", result.refused, raw=raw_csv)
     screen.print(f"The page is {escape(str(out / 'explanation.html'))}.")

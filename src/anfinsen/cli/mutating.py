@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from anfinsen.cli.screen import Bundled, Threads, app, screen
+from anfinsen.cli.screen import Bundled, Column, Raw, Source, Threads, app, screen
 
 if TYPE_CHECKING:
     from anfinsen.errors import InputError
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from anfinsen.report.heat import Section
     from anfinsen.structure.protein import Protein
 
-Source = Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")]
-Column = Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")]
-Raw = Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")]
 Ph = Annotated[float | None, typer.Option("--ph", min=0, max=14, help="The pH at which stability is asked; 7.")]
 Warm = Annotated[float | None, typer.Option("--temperature", min=0, max=120, help="Its temperature in °C; 25.")]
 PAGE = "report.html"
@@ -119,13 +116,12 @@ def propose(
 
 def _opened(bundle: Path | None) -> tuple[Scanner, dict[str, str]]:
     """The scanner, and what the page says of its origin."""
-    from anfinsen import __version__
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.scan import Scanner
+    from anfinsen.report.origin import origin
 
     opened = Bundle.load(bundle or default_bundle())
-    about = {"Anfinsen": __version__, "Model": opened.name, "Fingerprint of the model": opened.sha256[:16]}
-    return Scanner(opened), about
+    return Scanner(opened), origin(opened)
 
 
 def _proteins(source: str, column: str | None, refused: list[InputError]) -> Iterator[Protein]:

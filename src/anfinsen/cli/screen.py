@@ -20,3 +20,9 @@ Bundled = Annotated[
     Path | None, typer.Option("--bundle", help="Folder of a trained model; the embedded one if left out.")
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Compute threads; all cores if left out.")]
+Source = Annotated[str, typer.Argument(metavar="FILE", help="The same kinds of files as for predict.")]
+Column = Annotated[str | None, typer.Option("--column", help="The column with the sequences, if its name is unusual.")]
+Given = Annotated[
+    list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
+]
+Raw = Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")]

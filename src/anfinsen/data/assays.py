@@ -15,10 +15,10 @@ from functools import cache
 
 import numpy
 import polars
-from biotite.sequence import ProteinSequence
 from biotite.sequence.align import SubstitutionMatrix, align_optimal
 from numpy.typing import NDArray
 
+from anfinsen.data.blosum import GAPS, as_biotite
 from anfinsen.data.catalog import Table
 from anfinsen.data.relatives import Relatives
 from anfinsen.data.splits import group_split
@@ -187,7 +187,7 @@ def _places(chain: str, precursor: str) -> dict[int, int]:
     start = precursor.find(chain)
     if start >= 0:
         return {start + at: at for at in range(1, len(chain) + 1)}
-    one, other = (ProteinSequence(text.replace("U", "C")) for text in (chain, precursor))
+    one, other = as_biotite(chain), as_biotite(precursor)
     matrix = SubstitutionMatrix.std_protein_matrix()
-    (found,) = align_optimal(one, other, matrix, gap_penalty=(-11, -1), local=True, max_number=1)
+    (found,) = align_optimal(one, other, matrix, gap_penalty=GAPS, local=True, max_number=1)
     return {int(there) + 1: int(at) + 1 for at, there in found.trace if at >= 0 and there >= 0}

@@ -13,7 +13,6 @@ tells a function. It knows no task.
 
 from __future__ import annotations
 
-import string
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.bits import pack_letters, pair_table, unpack_letters
-from anfinsen.data.neighbours import words
+from anfinsen.data.blosum import GAPS, LAMBDA, K, as_biotite, placed_words
 from anfinsen.structure.protein import Protein
 
 PROVEN = 1e-3
@@ -37,8 +36,6 @@ ALIGNED = 16
 _WORD = 3
 _BIN = 8
 _BAND = 32
-_LAMBDA, _K = 0.267, 0.041
-_KNOWN = {"U": "C", "O": "K", "J": "L"}
 
 Places = NDArray[numpy.int64]
 
@@ -77,28 +74,28 @@ class Library:
 
     def search(self, sequence: str) -> list[Hit]:
         """The relatives of a sequence, doubtful ones too, the one with the highest score first."""
-        asked = _as_biotite(sequence)
+        asked = as_biotite(sequence)
         hits = [self._hit(asked, place, diagonal) for place, diagonal in self._candidates(sequence)]
         return sorted((hit for hit in hits if hit.e_value <= DOUBTFUL), key=lambda hit: -hit.bits)
 
     def _hit(self, asked: ProteinSequence, place: int, diagonal: int) -> Hit:
         """The alignment with one protein around a diagonal: position in the library's minus position in the asked."""
-        other = _as_biotite(self.chains[place])
+        other = as_biotite(self.chains[place])
         band = (max(diagonal - _BAND, 1 - len(asked)), min(diagonal + _BAND, len(other) - 1))
-        best = align_banded(asked, other, self._matrix, band, gap_penalty=(-11, -1), local=True, max_number=1)
+        best = align_banded(asked, other, self._matrix, band, gap_penalty=GAPS, local=True, max_number=1)
         if not best or not len(best[0].trace):
             return Hit(place, 0.0, 0.0, numpy.inf)
         trace, score = best[0].trace, best[0].score
         aligned = trace[(trace >= 0).all(axis=1)]
         same = (asked.code[aligned[:, 0]] == other.code[aligned[:, 1]]).sum()
-        bits = (_LAMBDA * score - numpy.log(_K)) / numpy.log(2)
-        e_value = _K * len(asked) * self.residues * float(numpy.exp(-_LAMBDA * score))
+        bits = (LAMBDA * score - numpy.log(K)) / numpy.log(2)
+        e_value = K * len(asked) * self.residues * float(numpy.exp(-LAMBDA * score))
         return Hit(place, float(same / len(trace)), float(bits), e_value)
 
     def _candidates(self, sequence: str) -> list[tuple[int, int]]:
         """The proteins that share the most rare words with a sequence along one diagonal, and that diagonal."""
         index = self._index
-        found, at = _placed_words(sequence)
+        found, at = placed_words(sequence, _WORD)
         first, count = index.first[found], index.counts[found]
         places = numpy.repeat(first - count.cumsum() + count, count) + numpy.arange(count.sum())
         owners = index.owners[places].astype(numpy.int64)
@@ -156,7 +153,7 @@ class _Index(NamedTuple):
     @classmethod
     def of(cls, chains: Sequence[str]) -> Self:
         """The index of some chains."""
-        found = [_placed_words(chain) for chain in chains]
+        found = [placed_words(chain, _WORD) for chain in chains]
         flat = numpy.concatenate([numpy.zeros(0, dtype=numpy.int64), *(part for part, _ in found)])
         order = numpy.argsort(flat, kind="stable")
         count = numpy.bincount(flat, minlength=len(RESIDUES) ** _WORD)
@@ -172,32 +169,3 @@ class _Index(NamedTuple):
             at[order].astype(numpy.int32),
             longest,
         )
-
-
-def _placed_words(chain: str) -> tuple[Places, Places]:
-    """The words of a chain and where they start; words with another letter and of one kind of residue are left out."""
-    is_foreign = numpy.array([letter not in RESIDUES for letter in chain], dtype=numpy.int64)
-    found = words(chain, _WORD)
-    if not len(found):
-        return found, found
-    at = numpy.flatnonzero(numpy.convolve(is_foreign, numpy.ones(_WORD, dtype=numpy.int64), "valid") == 0)
-    is_mixed = found % ((len(RESIDUES) ** _WORD - 1) // (len(RESIDUES) - 1)) != 0
-    return found[is_mixed], at[is_mixed]
-
-
-def _as_biotite(chain: str) -> ProteinSequence:
-    """A chain as biotite counts residues; what BLOSUM62 lacks (U, O, J) is compared as what it replaces."""
-    sequence = ProteinSequence()
-    sequence.code = _CODES[numpy.frombuffer(chain.encode("ascii"), dtype=numpy.uint8)]
-    return sequence
-
-
-def _codes() -> NDArray[numpy.uint8]:
-    codes = numpy.zeros(256, dtype=numpy.uint8)
-    letters = ProteinSequence.alphabet.get_symbols()
-    for letter in string.ascii_uppercase:
-        codes[ord(letter)] = letters.index(_KNOWN.get(letter, letter))
-    return codes
-
-
-_CODES = _codes()

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy
-from biotite.sequence import ProteinSequence
 from biotite.sequence.align import SubstitutionMatrix, align_banded
 from numpy.typing import NDArray
 
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.neighbours import least_shared, words
+from anfinsen.data.blosum import GAPS, LAMBDA, K, as_biotite, placed_words
+from anfinsen.data.neighbours import least_shared
 
 COVERAGE = 0.5
 """Share of the shorter chain that the alignment of two relatives covers at least."""
@@ -35,12 +35,10 @@ STRANGERS = 1.0
 HITS = 2_000_000_000
 """Shared words that are looked at for a whole table; beyond it longer words are used, which find fewer relatives."""
 _WORDS = (3, 4, 5)
-_LAMBDA, _K = 0.267, 0.041
 _BAND = 24
 _TRIES = 8
 _BEST = 8
 _FEWEST = 64
-_KNOWN = {"U": "C", "O": "K", "J": "L"}
 
 Places = NDArray[numpy.int64]
 Tell = Callable[[int, int], None]
@@ -95,7 +93,7 @@ class Relatives:
         self.residues = sum(map(len, self.chains))
         self._lengths = numpy.array([len(chain) for chain in self.chains], dtype=numpy.int64)
         self._matrix = SubstitutionMatrix.std_protein_matrix()
-        self._codes = [_as_biotite(chain) for chain in self.chains]
+        self._codes = [as_biotite(chain) for chain in self.chains]
         for word in _WORDS:
             self._index = _Index(self.chains, word)
             if self._index.pairs <= HITS:
@@ -154,14 +152,14 @@ class Relatives:
         length = (int(self._lengths[one]), int(self._lengths[other]))
         band = (max(-diagonal - _BAND, 1 - length[0]), min(-diagonal + _BAND, length[1] - 1))
         best = align_banded(
-            self._codes[one], self._codes[other], self._matrix, band, gap_penalty=(-11, -1), local=True, max_number=1
+            self._codes[one], self._codes[other], self._matrix, band, gap_penalty=GAPS, local=True, max_number=1
         )
         if not best or not len(best[0].trace):
             return Kinship(0.0, 0.0, numpy.inf)
         trace = best[0].trace
         aligned = trace[(trace >= 0).all(axis=1)]
         letters = [self._codes[chain].code[aligned[:, side]] for side, chain in enumerate((one, other))]
-        e_value = _K * min(length) * self.residues * float(numpy.exp(-_LAMBDA * best[0].score))
+        e_value = K * min(length) * self.residues * float(numpy.exp(-LAMBDA * best[0].score))
         return Kinship(float((letters[0] == letters[1]).sum() / len(trace)), len(aligned) / min(length), e_value)
 
 
@@ -172,7 +170,7 @@ class _Index:
         self.word = word
         self._lengths = numpy.array([len(chain) for chain in chains], dtype=numpy.int64)
         self._longest = int(self._lengths.max(initial=1))
-        found = [_placed_words(chain, word) for chain in chains]
+        found = [placed_words(chain, word) for chain in chains]
         self._ends = numpy.cumsum([0] + [len(part) for part, _ in found])
         nothing = numpy.zeros(0, dtype=numpy.int64)
         flat = numpy.concatenate([nothing, *(part for part, _ in found)])
@@ -236,17 +234,6 @@ def _bin(lengths: Places) -> Places:
     return steps
 
 
-def _placed_words(chain: str, length: int) -> tuple[Places, Places]:
-    """The words of a chain and where they start; words of one kind of residue ('QQQ') say nothing."""
-    is_foreign = numpy.array([letter not in RESIDUES for letter in chain], dtype=numpy.int64)
-    found = words(chain, length)
-    if not len(found):
-        return found, found
-    at = numpy.flatnonzero(numpy.convolve(is_foreign, numpy.ones(length, dtype=numpy.int64), "valid") == 0)
-    is_mixed = found % ((len(RESIDUES) ** length - 1) // (len(RESIDUES) - 1)) != 0
-    return found[is_mixed], at[is_mixed]
-
-
 def _a_few_of_each(found: _Candidates, family: Places) -> list[tuple[int, int]]:
     """Place and diagonal of the `_TRIES` best candidates of each family, the best first."""
     families = family[found.place]
@@ -255,8 +242,3 @@ def _a_few_of_each(found: _Candidates, family: Places) -> list[tuple[int, int]]:
     within = numpy.arange(len(order)) - numpy.repeat(firsts, numpy.diff(firsts, append=len(order)))
     kept = numpy.sort(order[within < _TRIES])
     return list(zip(found.place[kept].tolist(), found.diagonal[kept].tolist(), strict=True))
-
-
-def _as_biotite(chain: str) -> ProteinSequence:
-    """BLOSUM62 has no selenocysteine and no pyrrolysine: they are compared as what they replace."""
-    return ProteinSequence("".join(_KNOWN.get(letter, letter) for letter in chain))

@@ -116,15 +116,14 @@ def group_split(
         )
     elif largest > 0.2 * len(groups) and len(number) > 1:
         told = (f"The largest {noun} has {largest:,} of {len(groups):,} rows and stays together.",)
-    missing = [name for name in NAMES if name not in names]
-    if missing:
-        raise UsageError(
-            f"The {len(groups):,} rows make {len(number):,} {plural if len(number) != 1 else noun} that "
-            f"stay{'s' if len(number) == 1 else ''} together, and nothing is left for {' and '.join(missing)}.",
-            remedy="Add rows, or take another kind of split: --by random says less about new proteins."
-            if noun != "family"
-            else "Add other proteins, raise --identity, or take --by random, which says less about new proteins.",
-        )
+    _must_hold_all(
+        names,
+        f"The {len(groups):,} rows make {len(number):,} {plural if len(number) != 1 else noun} that "
+        f"stay{'s' if len(number) == 1 else ''} together",
+        "Add rows, or take another kind of split: --by random says less about new proteins."
+        if noun != "family"
+        else "Add other proteins, raise --identity, or take --by random, which says less about new proteins.",
+    )
     record = {"seed": seed, "shares": list(shares), plural: len(number), f"largest {noun}": largest}
     return _made(Split(names, kind), kind, record, told)
 
@@ -157,13 +156,8 @@ def time_split(values: Sequence[str], *, shares: Shares = SHARES) -> Split:
         name = TRAIN if middle <= shares[0] else VALID if middle <= shares[0] + shares[1] else TEST
         names[[order[at] for at in range(first, first + count)]] = name
         first += count
-    missing = [name for name in NAMES if name not in names]
-    if missing:
-        raise UsageError(
-            f"The time column has {len(set(moments))} different moments, and nothing is left for "
-            f"{' and '.join(missing)}.",
-            remedy="Take a column with finer times, or another kind of split.",
-        )
+    told_of = f"The time column has {len(set(moments))} different moments"
+    _must_hold_all(names, told_of, "Take a column with finer times, or another kind of split.")
     ends = {name: [values[at] for at in order if names[at] == name] for name in NAMES}
     told = (
         f"Training ends with {ends[TRAIN][-1]}, validation with {ends[VALID][-1]}; the test begins with "
@@ -192,13 +186,8 @@ def cold_pair_split(
     pairs = [(dealt[0][one], dealt[1][other]) for one, other in zip(a, b, strict=True)]
     names = numpy.array([one if one == other else LEFT_OUT for one, other in pairs])
     left = int((names == LEFT_OUT).sum())
-    missing = [name for name in NAMES if name not in names]
-    if missing:
-        raise UsageError(
-            f"With both partners new, {left:,} of {len(names):,} pairs join two splits, and nothing is left for "
-            f"{' and '.join(missing)}.",
-            remedy="Add pairs, or take --by cold-a or --by cold-b.",
-        )
+    told_of = f"With both partners new, {left:,} of {len(names):,} pairs join two splits"
+    _must_hold_all(names, told_of, "Add pairs, or take --by cold-a or --by cold-b.")
     largest = max(count for side in (a, b) for count in Counter(side).values())
     told = (
         f"{left:,} of {len(names):,} pairs ({left / len(names):.0%}) join a partner of one split with a partner of "
@@ -232,13 +221,8 @@ def partner_split(
     drawn = numpy.random.default_rng(seed).permutation(len(together))[: round(_KNOWN_TOGETHER * len(together))]
     kept = {together[at] for at in drawn.tolist()}
     names[[pair in kept for pair in joined]] = TEST
-    missing = [name for name in NAMES if name not in names]
-    if missing:
-        raise UsageError(
-            f"With {len(partners):,} different partners in {len(names):,} pairs, nothing is left for "
-            f"{' and '.join(missing)}.",
-            remedy="Add pairs, or say --set table.by=random, which says nothing about new proteins.",
-        )
+    told_of = f"There are {len(partners):,} different partners in {len(names):,} pairs"
+    _must_hold_all(names, told_of, "Add pairs, or say --set table.by=random, which says nothing about new proteins.")
     left = int((names == LEFT_OUT).sum())
     record = {"kind": "partners", "seed": seed, "shares": list(shares), "partners": len(partners), LEFT_OUT: left}
     return _made(Split(names, "partners"), "partners", record, ())
@@ -268,6 +252,13 @@ def refuse_kind(kind: str) -> None:
     """Refuse a kind of split that does not exist."""
     if kind not in KINDS:
         raise UsageError(f"There is no split by '{kind}'.", remedy=suggest(kind, KINDS))
+
+
+def _must_hold_all(names: NDArray[numpy.str_], told: str, remedy: str) -> None:
+    """Refuse a split of which a part is empty; `told` says how that came."""
+    missing = [name for name in NAMES if name not in names]
+    if missing:
+        raise UsageError(f"{told}, and nothing is left for {' and '.join(missing)}.", remedy=remedy)
 
 
 def _made(split: Split, kind: str, record: Record, told: tuple[str, ...]) -> Split:

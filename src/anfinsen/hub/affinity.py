@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 
 from anfinsen.config import Config
 from anfinsen.errors import BundleError
+from anfinsen.hub.body import file_hash
 from anfinsen.models.binding import BindingModel, Drugs, Judge, Proteins, Regime
 from anfinsen.models.likeness import Axes
 from anfinsen.models.memory import Memory
@@ -81,7 +82,7 @@ class AffinityBundle:
         """Write the arrays, then the record with their hash."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(_to_arrays(self), folder / _ARRAYS)
-        record = self.record.replaced(hashes={_ARRAYS: _hash(folder / _ARRAYS)})
+        record = self.record.replaced(hashes={_ARRAYS: file_hash(folder / _ARRAYS)})
         (folder / _WORDS).write_text(json.dumps(record.model_dump(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     @classmethod
@@ -90,7 +91,7 @@ class AffinityBundle:
         folder = folder or EMBEDDED
         try:
             record = AffinityRecord.build(json.loads((folder / _WORDS).read_text(encoding="utf-8")), source=_WORDS)
-            if _hash(folder / _ARRAYS) != record.hashes.get(_ARRAYS):
+            if file_hash(folder / _ARRAYS) != record.hashes.get(_ARRAYS):
                 raise BundleError(f"'{folder}' is damaged: {_ARRAYS} is not what it was.", remedy="Get it again.")
             return _from_arrays(record, load_file(folder / _ARRAYS))
         except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -112,10 +113,6 @@ def shelved(things: Mapping[str, str]) -> tuple[dict[str, int], dict[int, str]]:
 def hashed(text: str) -> str:
     """How a formula or a sequence is recognised."""
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _to_arrays(bundle: AffinityBundle) -> Arrays:

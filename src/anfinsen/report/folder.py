@@ -12,10 +12,10 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from anfinsen import __version__
 from anfinsen.inference.jobs import JobResult, read_answers
 from anfinsen.inference.predictor import Predictor
 from anfinsen.report.html import write_report
+from anfinsen.report.origin import origin
 from anfinsen.report.tables import write_csv, write_refused, write_residues
 
 RESIDUE_TABLES = 1000
@@ -34,11 +34,6 @@ def write_folder(folder: Path, result: JobResult, predictor: Predictor, *, raw_c
         read_answers(folder),
         tasks={task.name: task for task in predictor.tasks},
         records=bundle.records,
-        about={
-            "Anfinsen": __version__,
-            "Model": bundle.name,
-            "Fingerprint of the model": bundle.sha256[:16],
-            "PyTorch": bundle.provenance.get("torch", "unknown"),
-        },
+        about=origin(bundle),
         refused=result.refused,
     )
