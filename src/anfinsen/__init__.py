@@ -2,7 +2,7 @@
 
 >>> import anfinsen
 >>> sorted(anfinsen.__all__)
-['Predictor', '__version__', 'embed', 'load', 'predict', 'train']
+['Predictor', '__version__', 'embed', 'load', 'predict', 'pull', 'push', 'show', 'train']
 
 The door imports nothing heavy; a name is fetched when it is first used.
 """
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from anfinsen.hub.remote import pull, push
     from anfinsen.inference.door import embed, load, predict
     from anfinsen.inference.predictor import Predictor
+    from anfinsen.report.notebook import show
     from anfinsen.workshop.door import train
 
 _ROOMS = {
@@ -23,10 +25,13 @@ _ROOMS = {
     "embed": "anfinsen.inference.door",
     "load": "anfinsen.inference.door",
     "predict": "anfinsen.inference.door",
+    "pull": "anfinsen.hub.remote",
+    "push": "anfinsen.hub.remote",
+    "show": "anfinsen.report.notebook",
     "train": "anfinsen.workshop.door",
 }
 
-__all__ = ["Predictor", "__version__", "embed", "load", "predict", "train"]
+__all__ = ["Predictor", "__version__", "embed", "load", "predict", "pull", "push", "show", "train"]
 
 
 def __getattr__(name: str) -> Any:
