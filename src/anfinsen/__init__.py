@@ -2,7 +2,7 @@
 
 >>> import anfinsen
 >>> sorted(anfinsen.__all__)
-['Predictor', '__version__', 'embed', 'load', 'predict', 'pull', 'push', 'show', 'train']
+['Predictor', '__version__', 'embed', 'fold', 'load', 'predict', 'pull', 'push', 'show', 'train']
 
 The door imports nothing heavy; a name is fetched when it is first used.
 """
@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from anfinsen.hub.remote import pull, push
     from anfinsen.inference.door import embed, load, predict
+    from anfinsen.inference.fold import fold
     from anfinsen.inference.predictor import Predictor
     from anfinsen.report.notebook import show
     from anfinsen.workshop.door import train
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "Predictor": "anfinsen.inference.predictor",
     "embed": "anfinsen.inference.door",
+    "fold": "anfinsen.inference.fold",
     "load": "anfinsen.inference.door",
     "predict": "anfinsen.inference.door",
     "pull": "anfinsen.hub.remote",
@@ -31,7 +33,7 @@ _ROOMS = {
     "train": "anfinsen.workshop.door",
 }
 
-__all__ = ["Predictor", "__version__", "embed", "load", "predict", "pull", "push", "show", "train"]
+__all__ = ["Predictor", "__version__", "embed", "fold", "load", "predict", "pull", "push", "show", "train"]
 
 
 def __getattr__(name: str) -> Any:

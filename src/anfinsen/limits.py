@@ -33,6 +33,8 @@ class Limits(Config):
 
     records: int = 1_000_000
     """Records of one file or rows of one table."""
+    library_records: int = 50_000_000
+    """Molecules of one library; they stream, so only time limits them."""
     table_columns: int = 200
     """Columns of one table."""
     cell_bytes: int = 65_536
@@ -56,6 +58,14 @@ class Limits(Config):
     """Residues that are answered while the asker waits; more is asked as a job."""
     direct_seconds: int = 30
     """Seconds for which an asker is kept waiting; then the question goes on as a job with an address."""
+    look_residues: int = 2_000
+    """Residues of a protein that is looked at closely while you wait: its mutations, its reasons, its drugs."""
+    look_seconds: int = 120
+    """Seconds that one closer look may take."""
+    look_drugs: int = 50
+    """Molecules that are answered while you wait."""
+    trainings: int = 1
+    """Trainings that the server runs at the same time; each takes all cores."""
     connections: int = 200
     """Connections that the server holds at the same time."""
     upload_bytes: int = 200_000_000

@@ -81,6 +81,15 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
+def free_memory() -> int | None:
+    """Bytes of memory that are free for a new task; None where the system does not tell."""
+    told = Path("/proc/meminfo")
+    if not told.exists():
+        return None
+    (line,) = (line for line in told.read_text(encoding="ascii").splitlines() if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024
+
+
 def seed_everything(seed: int) -> None:
     """Seed every global random stream that the project draws from."""
     random.seed(seed)

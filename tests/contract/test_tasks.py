@@ -14,11 +14,14 @@ from anfinsen.data.batch import Stream, crop
 from anfinsen.data.example import Example, Value
 from anfinsen.data.neighbours import Reach
 from anfinsen.errors import BundleError
+from anfinsen.hub.body import round_weights
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.predictor import Predictor, answer
 from anfinsen.models.encoder import Encoder, EncoderConfig
-from anfinsen.models.network import NativeBody, Network
+from anfinsen.models.network import HeadShape, NativeBody, Network
+from anfinsen.models.pair_trunk import TrunkConfig
+from anfinsen.structure.backbone import Backbone, find_breaks
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import ask, validation_loss
@@ -55,14 +58,29 @@ def make_examples(task: Task, count: int = 8) -> list[Example]:
         elif isinstance(task.target, Values):
             value = tuple(generator.normal(task.target.center, task.target.spread, size=len(sequence)).tolist())
         conditions = {condition.name: condition.center for condition in task.conditions if index % 2}
-        made.append(task.pose(Example(Protein(f"p{index}", sequence), value, mask, conditions), index))
+        backbone = coiled(len(sequence)) if task.target.per_pair else None
+        protein = Protein(f"p{index}", sequence, backbone=backbone)
+        made.append(task.pose(Example(protein, value, mask, conditions), index))
     return made
+
+
+def coiled(length: int) -> Backbone:
+    """A chain that winds up like a spring."""
+    turn = numpy.arange(length)[:, None] + 0.2 * numpy.arange(5)
+    points = numpy.stack([4 * numpy.cos(turn), 4 * numpy.sin(turn), 1.5 * turn], axis=-1).astype(numpy.float32)
+    return Backbone(points, find_breaks(points))
 
 
 def make_network(task: Task) -> Network:
     torch.manual_seed(1)
     shape = EncoderConfig(layers=1, dim=32, heads=2, inner_dim=64)
-    return Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {task.name: task.shape})
+    return Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {task.name: shape_of(task)})
+
+
+def shape_of(task: Task) -> HeadShape:
+    """The task's head, with a small trunk where it has one."""
+    small = TrunkConfig(dim=16, fine=8, blocks=2)
+    return task.shape if task.shape.trunk is None else task.shape._replace(trunk=small)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,7 +128,9 @@ def test_it_goes_through_a_bundle_unchanged(name: str, tmp_path: Path) -> None:
         size=task.shape.size,
         conditions=tuple(condition.name for condition in task.conditions),
         calibration={"temperature": 1.25},
+        trunk=shape_of(task).trunk,
     )
+    round_weights(network)
     bundle = Bundle("tiny", network, {name: record}, {name: Reach.fit([example.protein for example in examples])})
     bundle.remember()
     bundle.save(tmp_path)

@@ -16,6 +16,7 @@ from anfinsen.drug.drawing import draw
 from anfinsen.drug.molecule import Molecule, without_atoms
 from anfinsen.drug.reading import read_molecules
 from anfinsen.errors import BundleError, InputError, UsageError
+from anfinsen.explain.binding import reason
 from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.inference.embedder import Embedder
@@ -107,8 +108,10 @@ def test_the_command_ranks_kinase_drugs_above_aspirin(tmp_path: Path) -> None:
     drugs = tmp_path / "drugs.smi"
     drugs.write_text((EXAMPLES / "kinase_drugs.smi").read_text(encoding="utf-8") + "CCÖ x\n", encoding="utf-8")
     words = ["affinity", "--protein", str(EXAMPLES / "egfr.fasta"), "--drug", str(drugs), "--out", str(tmp_path / "o")]
-    result = CliRunner().invoke(app, [*words, "--reasons", "1", "--threads", "1"])
+    result = CliRunner().invoke(app, [*words, "--reasons", "1", "--threads", "1", "--explain", "--pocket", "743,745"])
     assert result.exit_code == 3, result.output
+    said = " ".join(result.output.split())
+    assert "The pocket of EGFR is taken to be A743, K745." in said and "Taking away in order of weight:" in said
     with (tmp_path / "o" / "affinity.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:5] == ["protein", "drug", "pkd", "low", "high"]
@@ -118,16 +121,27 @@ def test_the_command_ranks_kinase_drugs_above_aspirin(tmp_path: Path) -> None:
     assert {row["nearest_protein"] for row in rows} == {"EGFR"} and rows[0]["drug_likeness"] == "1.0"
     page = (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
     assert "This very pair was seen in training." in page and "<script" not in page and page.count("<svg") == 2
+    with (tmp_path / "o" / "reasons.csv").open(encoding="utf-8", newline="") as file:
+        reasons = list(csv.DictReader(file))
+    assert {row["drug"] for row in reasons} == {rows[0]["drug"]} and [row["kind"] for row in reasons].count(
+        "residue"
+    ) == 1210
+    assert "Taking away in order of weight" in page and "The pocket of EGFR is taken to be A743, K745." in page
     assert "drugs.smi" in (tmp_path / "o" / "refused.csv").read_text(encoding="utf-8")
 
 
-def test_a_reason_has_a_weight_for_each_atom_and_residue() -> None:
+def test_a_reason_has_a_weight_for_each_atom_and_residue_and_says_how_far_to_believe_it() -> None:
     (example,) = read_examples(str(EXAMPLES / "egfr.fasta"))
     found = read("COc1cc2ncnc(Nc3ccc(F)c(Cl)c3)c2cc1OCCCN1CCOCC1")
     assert not isinstance(example, InputError) and isinstance(found, Molecule)
-    reason = AffinityPredictor.load().reason(example.protein, found)  # type: ignore[union-attr]
-    assert len(reason.atoms) == found.heavy_atoms and len(reason.residues) == 1210
-    assert numpy.abs(reason.atoms).max() > 0 and numpy.abs(reason.residues).max() > 0
+    predictor = AffinityPredictor.load()
+    quick, judged = (reason(predictor, example.protein, found, orders=orders) for orders in (0, 20))  # type: ignore[union-attr]
+    assert len(judged.atoms.weights) == found.heavy_atoms and len(judged.residues.weights) == 1210
+    assert (quick.atoms.weights == judged.atoms.weights).all() and not quick.is_judged and judged.is_judged
+    assert judged.atoms.low < judged.atoms.high and judged.residues.is_faithful
+    weights, is_aromatic, is_ring = judged.atoms.weights, found.atoms[:, 4] > 0, found.atoms[:, 5] > 0
+    morpholine = weights[is_ring & ~is_aromatic].mean()
+    assert weights[is_aromatic].mean() > morpholine, "the anilinoquinazoline holds on, the morpholine dissolves"
 
 
 def test_states_of_another_language_model_than_it_learnt_from_are_refused() -> None:

@@ -29,7 +29,9 @@ LYSOZYME = (
     "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNCAKKIVSDGNGMNAW"
     "VAWRNRCKGTDVQAWIRGCRL"
 )
-ASKED = set(TASKS) - {"masked"}
+BY_VERBS_OF_THEIR_OWN = {"contacts", "interaction", "ligand-sites"}
+"""Tasks that lie in bundles beside the embedded one: fold, interact, sites."""
+ASKED = set(TASKS) - {"masked"} - BY_VERBS_OF_THEIR_OWN
 
 
 def predict(source: str | Path, out: Path, *flags: str, text: str | None = None) -> Result:

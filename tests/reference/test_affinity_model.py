@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -9,13 +10,15 @@ import pytest
 from sklearn.decomposition import KernelPCA
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from anfinsen.bench.drug import answers
+from anfinsen.bench.drug import answers, probes
 from anfinsen.data.affinity import SPLITS, Affinities, drug_groups, protein_groups, split
+from anfinsen.data.binders import biosnap, biosnap_split
+from anfinsen.data.catalog import data_folder
 from anfinsen.errors import BundleError
 from anfinsen.hub.affinity import AffinityBundle, AffinityRecord
 from anfinsen.models.binding import REGIMES
 from anfinsen.models.likeness import Axes
-from anfinsen.models.memory import kron_ridge
+from anfinsen.models.memory import Likeness, Memory, kron_ridge
 from anfinsen.models.trees import Trees
 from anfinsen.structure.protein import Protein
 from anfinsen.training.affinity import AffinityConfig, Sides, deal, fit
@@ -31,9 +34,10 @@ def likeness(count: int) -> numpy.ndarray:
 
 
 def test_the_ridge_solves_the_kronecker_system_whether_all_pairs_are_known_or_not() -> None:
-    drugs, proteins = likeness(6), likeness(7)
-    values = DRAW.normal(size=(6, 7)).astype(numpy.float32)
-    for known in (numpy.ones((6, 7), numpy.float32), (DRAW.random((6, 7)) < 0.7).astype(numpy.float32)):
+    for shape, share in (((6, 7), 1.0), ((6, 7), 0.7), ((40, 50), 0.02)):  # all known, some, few: three ways of solving
+        drugs, proteins = likeness(shape[0]), likeness(shape[1])
+        values = DRAW.normal(size=shape).astype(numpy.float32)
+        known = (DRAW.random(shape) < share).astype(numpy.float32)
         weights = kron_ridge(values * known, known, drugs, proteins, hold=0.3, steps=500)
         flat = known.ravel() > 0
         system = numpy.kron(drugs, proteins)[flat][:, flat] + 0.3 * numpy.eye(int(flat.sum()))
@@ -86,7 +90,7 @@ def test_a_cold_side_shares_nothing_with_training(kind: str) -> None:
     assert len(train) and len(test)
     for group, places, cold in zip(groups, (FOUND.drug, FOUND.protein), ("drug", "target"), strict=True):
         shared = set(group[places[train]].tolist()) & set(group[places[test]].tolist())
-        assert not shared if kind in (f"cold-{cold}", "cold-both") else shared
+        assert not shared if kind in (f"cold-{cold}", "both-cold") else shared
 
 
 @pytest.mark.parametrize("regime", REGIMES)
@@ -140,11 +144,45 @@ def test_targets_that_share_a_sequence_are_also_judged_by_it_alone() -> None:
     shared = Affinities(**{**vars(FOUND), "proteins": tuple(chains)})
     dealt = split(shared, "official")
     blank = numpy.zeros(0, numpy.float32)
-    ready = Prepared(sides(shared), (), blank, blank, blank)
+    ready = Prepared(shared, numpy.arange(len(shared.value)), sides(shared), (), blank, blank, blank)
     said, inside = answers(
-        shared, ready, numpy.flatnonzero(dealt.names != "test"), dealt.rows("test"), "both known", lambda sentence: None
+        ready, numpy.flatnonzero(dealt.names != "test"), dealt.rows("test"), "both known", lambda sentence: None
     )
     assert {"drug only", "protein only", "nearest neighbour", "KronRLS", "mean", "model"} < set(said)
     differs = said["model"] != said["model, by sequence"]
     assert differs.any() and set(shared.protein[dealt.rows("test")][differs].tolist()) == {3}
     assert inside.shape == said["model"].shape
+
+
+def test_probes_see_one_side_and_treat_both_sides_alike() -> None:
+    known = sides(FOUND)
+    config = AffinityConfig(parts=3, trees=5, doubts=2, drug_axes=2, protein_axes=4)
+    model = fit(known, FOUND.drug, FOUND.protein, FOUND.value, config=config, regimes=("both known",))
+    own = numpy.arange(20), numpy.arange(24)
+    drugs, proteins = model.likeness(known.fragments, known.profiles, known.states, *own)
+    pairs = numpy.argwhere(numpy.ones((20, 24)))
+    said = {name: value.reshape(20, 24) for name, value in probes(model, drugs, proteins, pairs).items()}
+    assert numpy.ptp(said["drug only"], axis=1).max() == 0 == numpy.ptp(said["protein only"], axis=0).max()
+    old = model.memory
+    turned = replace(model, memory=Memory(old.values.T, old.known.T, old.mean, old.ridge.T))
+    mirrored = probes(turned, Likeness(proteins.kinds[:1], own[1]), Likeness(drugs.kinds, own[0]), pairs[:, ::-1])
+    for one, other in (("drug only", "protein only"), ("protein only", "drug only"), ("KronRLS", "KronRLS")):
+        assert mirrored[one].reshape(20, 24) == pytest.approx(said[other], abs=1e-4)
+    assert said["nearest neighbour"] == pytest.approx(FOUND.value.reshape(20, 24), abs=1e-4), "the pair itself"
+
+
+def test_a_table_without_some_drugs_keeps_the_pairs_of_the_others() -> None:
+    kept, rows = FOUND.of_drugs(numpy.array([2, 5]))
+    assert kept.drug_ids == ("d2", "d5") and set(FOUND.drug[rows].tolist()) == {2, 5}
+    assert [kept.drug_ids[at] for at in kept.drug] == [FOUND.drug_ids[at] for at in FOUND.drug[rows]]
+    assert (kept.value == FOUND.value[rows]).all()
+
+
+@pytest.mark.skipif(not data_folder().is_dir(), reason="the public tables are not on this machine")
+def test_both_sides_of_the_cluster_split_of_biosnap_are_new() -> None:
+    found = biosnap()
+    dealt = biosnap_split(found, "cluster")
+    taught, asked = dealt.rows("train"), dealt.rows("test")
+    assert len(asked) == 907 and len(taught) > 10_000
+    for side in (found.drug, found.protein):
+        assert not set(side[taught].tolist()) & set(side[asked].tolist())

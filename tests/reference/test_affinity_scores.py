@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from anfinsen.errors import UndefinedScoreError
-from anfinsen.tasks.affinity import SCORES, concordance, measure_pairs
+from anfinsen.tasks.affinity import BINDER_SCORES, SCORES, concordance, gain, measure_binders, measure_pairs
+
+DRAW = numpy.random.default_rng(9)
 
 
 def naive(truth: numpy.ndarray, said: numpy.ndarray) -> float:
@@ -74,3 +78,35 @@ def test_pairs_of_one_drug_widen_the_interval() -> None:
 def test_equal_truths_have_no_order() -> None:
     with pytest.raises(UndefinedScoreError, match="all true affinities are the same"):
         concordance(numpy.ones(5), numpy.arange(5.0))
+
+
+@pytest.mark.parametrize(
+    ("metric", "theirs"), [("AUROC", roc_auc_score), ("AUPR", average_precision_score)], ids=["AUROC", "AUPR"]
+)
+def test_scores_of_binders_are_those_of_scikit_learn_weighted_or_not(metric: str, theirs: Any) -> None:
+    truth = (DRAW.random(300) < 0.3).astype(numpy.float64)
+    said = numpy.round(truth + DRAW.normal(size=300), 1)  # ties
+    weights = DRAW.integers(0, 3, (2, 300)).astype(numpy.float64)
+    found = BINDER_SCORES[metric](truth, said, weights)
+    assert found == pytest.approx([theirs(truth, said, sample_weight=row) for row in weights])
+    drug, protein = DRAW.integers(0, 30, 300), DRAW.integers(0, 20, 300)
+    estimate = measure_binders(metric, truth, said, drug, protein)
+    alone = measure_binders(metric, truth, said, numpy.arange(300), numpy.arange(300))
+    assert estimate.value == pytest.approx(theirs(truth, said)) and estimate.low < estimate.value < estimate.high
+    assert estimate.n == 300 and estimate.high - estimate.low > 0.02 and alone.value == estimate.value
+    few = measure_binders(metric, numpy.array([1.0, 0.0]), numpy.array([0.7, 0.2]), *[numpy.arange(2)] * 2)
+    assert (few.value, few.low, few.high) == (1.0, 1.0, 1.0), "draws without a class are left out"
+    with pytest.raises(UndefinedScoreError, match="all pairs are of one class"):
+        measure_binders(metric, numpy.ones(300), said, drug, protein)
+
+
+def test_a_gain_is_the_difference_of_two_scores_and_of_the_same_answers_nothing() -> None:
+    truth = DRAW.normal(6, 1, 400)
+    ours, theirs = truth + DRAW.normal(0, 0.5, 400), truth + DRAW.normal(0, 1.0, 400)
+    sides = DRAW.integers(0, 20, 400), DRAW.integers(0, 20, 400)
+    for metric, sign in (("CI", 1), ("MSE", -1), ("rm2", 1)):
+        found = gain(metric, truth, ours, theirs, *sides)
+        apart = [measure_pairs(metric, truth, said, *sides).value for said in (ours, theirs)]
+        assert found.value == pytest.approx(sign * (apart[0] - apart[1])) and found.low > 0
+        nothing = gain(metric, truth, ours, ours, *sides)
+        assert nothing.value == nothing.low == nothing.high == 0

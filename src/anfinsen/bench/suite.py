@@ -4,7 +4,8 @@
     language-model   masked residues, and the studies of what the body knows before any head has learnt
     speed, transfer  a study each
     train            studies of training: fine-tuning in three modes, coverage
-    a name           that task or study alone
+    structure        studies of contacts, folds and sites
+    a name           the tasks and studies of that name
 
 An exam asks the head of a task; a study (see `study`) looks at the body. This file knows no model and no figure.
 """
@@ -76,7 +77,18 @@ STUDIES = (
     Study(TRAIN, "measured", "anfinsen.bench.measured:measured_rows", is_slow=True),
     Study(TRAIN, "coverage", "anfinsen.bench.coverage:coverage_rows", is_slow=True),
     Study(TRAIN, "distillation", "anfinsen.bench.distillation:student_rows", is_slow=True),
-    Study("drug", "affinity", "anfinsen.bench.drug:affinity_rows", is_slow=True),
+    Study("structure", "contacts", "anfinsen.bench.folding:contact_rows", is_slow=True),
+    Study("structure", "fold", "anfinsen.bench.folds:fold_rows", is_slow=True),
+    Study("structure", "fold-trunks", "anfinsen.bench.trunks:trunk_rows", is_slow=True),
+    Study("structure", "ligand-sites", "anfinsen.bench.sites:site_rows"),
+    Study("structure", "ligand-sites-scales", "anfinsen.bench.scales:scale_rows", is_slow=True),
+    Study("drug", "affinity-davis", "anfinsen.bench.drug:davis_rows", is_slow=True),
+    Study("drug", "affinity-kiba", "anfinsen.bench.drug:kiba_rows", is_slow=True),
+    Study("drug", "affinity-biosnap", "anfinsen.bench.binders:biosnap_rows", is_slow=True),
+    Study("drug", "affinity-elsewhere", "anfinsen.bench.elsewhere:elsewhere_rows", is_slow=True),
+    Study("partners", "partners-interaction", "anfinsen.bench.partners:partner_rows", is_slow=True),
+    Study("partners", "partners-complexes", "anfinsen.bench.complexes:complex_rows", is_slow=True),
+    Study("scale", "scale", "anfinsen.bench.scale:scale_rows", is_slow=True),
 )
 """Every study, in the order in which they are printed."""
 
@@ -85,6 +97,12 @@ def suites() -> dict[str, tuple[Exam | Study, ...]]:
     """Every suite by name: exams in the order of registration, then studies."""
     found: dict[str, list[Exam | Study]] = {SEQUENCE: [], LANGUAGE_MODEL: []}
     for name in TASKS:
+        if TASKS[name].target.per_pair:
+            continue  # its answers are ranked pair by pair, which a study does
+        if any(study.suite == "structure" and study.name == name for study in STUDIES):
+            continue  # a study asks it kind by kind, each of the chains of which it is known
+        if TASKS[name].of_pairs:
+            continue  # a study asks it, with the rules of pairs beside it
         suite = LANGUAGE_MODEL if TASKS[name].target.head == "masked" else SEQUENCE
         found[suite].append(Exam(suite, TASKS[name]))
     for study in STUDIES:
@@ -107,4 +125,4 @@ def sittings(names: Sequence[str]) -> list[Exam | Study]:
             raise UnknownNameError("suite, task or study", name, by_name)
     asked = [one for name in names or every for one in by_name[name]]
     chosen = [one for one in asked if names or not isinstance(one, Study) or not one.is_slow]
-    return list({(type(one), one.name): one for one in chosen}.values())
+    return list({(type(one), one.suite, one.name): one for one in chosen}.values())

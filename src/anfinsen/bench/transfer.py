@@ -32,6 +32,7 @@ from anfinsen.bench.study import Question, Tell, untrained
 from anfinsen.bench.suite import TRANSFER
 from anfinsen.data.batch import Stream, crop
 from anfinsen.data.example import Example
+from anfinsen.distributed.strategy import Strategy
 from anfinsen.hub.body import bare
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
@@ -131,7 +132,7 @@ def learn(
             LOOP.replaced(steps=steps, learning_rate=rate),
             Path(folder),
             judge=partial(_loss, task, valid),
-            device=device,
+            strategy=Strategy(device),
         )
         trainer.fit()
     return network, trainer.best_step == trainer.step

@@ -3,13 +3,20 @@
     screen      the command line itself, the two screens, flags that all verbs share
     answering   predict, embed
     fetching    fetch
+    folding     fold
     behaving    behave
+    cloud       cloud plan
     explaining  explain
     learning    train, split, distill
     own         what `train data.csv` shows and asks
     drugs       affinity, affinity-fit
+    screening   screen
+    proposing   propose-drug
     mutating    scan, propose
+    partnering  interact, interact-fit
     serving     serve
+    siting      sites
+    sharing     push, pull
     teaching    learn
     trying      sweep, seeds
     judging     bench, tasks, doctor, verify, limits
@@ -29,13 +36,20 @@ from anfinsen import __version__
 from anfinsen.cli import (
     answering,
     behaving,
+    cloud,
     drugs,
     explaining,
     fetching,
+    folding,
     judging,
     learning,
     mutating,
+    partnering,
+    proposing,
+    screening,
     serving,
+    sharing,
+    siting,
     teaching,
     trying,
 )
@@ -46,14 +60,21 @@ __all__ = [
     "answering",
     "app",
     "behaving",
+    "cloud",
     "drugs",
     "explaining",
     "fetching",
+    "folding",
     "judging",
     "learning",
     "main",
     "mutating",
+    "partnering",
+    "proposing",
+    "screening",
     "serving",
+    "sharing",
+    "siting",
     "teaching",
     "trying",
 ]

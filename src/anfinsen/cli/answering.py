@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,12 +11,14 @@ import typer
 from rich.markup import escape
 from rich.progress import track
 
+from anfinsen.cli.scaling import On, Part, Workers, crew, everywhere, part_of, place
 from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, notices, screen
 from anfinsen.errors import UsageError
 
 if TYPE_CHECKING:
     from anfinsen.data.genes import Translate
     from anfinsen.inference.jobs import Record
+    from anfinsen.inference.predictor import Predictor
 
 
 @app.command()
@@ -46,34 +49,55 @@ def predict(
     ] = None,
     shortest: Annotated[int | None, typer.Option(help="Residues of the shortest gene that is looked for; 50.")] = None,
     bundle: Bundled = None,
+    part: Part = None,
+    on: On = None,
+    workers: Workers = None,
     threads: Threads = None,
 ) -> None:
     """Answer every question about every protein in FILE; write tables and a report."""
     from anfinsen import runtime
-    from anfinsen.data.pairs import read_pairs
-    from anfinsen.data.readers import count_records, read_examples
     from anfinsen.inference.jobs import run_job, under_conditions
     from anfinsen.inference.predictor import Predictor
+    from anfinsen.inference.spread import predicting_on
     from anfinsen.report.folder import write_folder
     from anfinsen.report.watcher import Watcher
 
     runtime.use_threads(threads)
     predictor = Predictor.load(bundle, task or ())
-    found: Iterable[Record]
+    genes = _genes(translate, code, shortest)
+    found, total = _questions(source, predictor, column, partner, remove_gaps, genes)
+    records = under_conditions(part_of(found, part), condition or (), predictor.tasks)
+    with (
+        place(out) as here,
+        crew(on, workers) as cluster,
+        Watcher(screen, predictor.tasks, total, predictor.bundle.records) as watcher,
+    ):
+        over = predicting_on(cluster, everywhere(bundle), task or ()) if cluster else None
+        name = f"{source}, part {part}" if part else source
+        result = run_job(records, predictor, here, source=name, on_answer=watcher, over=over)
+        write_folder(here, result, predictor, raw_csv=raw_csv)
+    watcher.conclude(result, here)
+    raise typer.Exit(result.exit_code)
+
+
+def _questions(
+    source: str,
+    predictor: Predictor,
+    column: str | None,
+    partner: str | None,
+    remove_gaps: bool,
+    genes: Translate | None,
+) -> tuple[Iterable[Record], int | None]:
+    """The proteins or pairs of a source, and how many there are if that is known beforehand."""
+    from anfinsen.data.pairs import read_pairs
+    from anfinsen.data.readers import count_records, read_examples
+
     if predictor.of_pairs:
         known = [one.name for task in predictor.tasks for one in task.conditions]
-        found = pairs = read_pairs(source, column=column or "", partner=partner or "", conditions=known)
-        total: int | None = len(pairs)
-    else:
-        genes = _genes(translate, code, shortest)
-        found = read_examples(source, column=column, remove_gaps=remove_gaps, translate=genes)
-        total = count_records(source, column=column) if genes is None else None
-    records = under_conditions(found, condition or (), predictor.tasks)
-    with Watcher(screen, predictor.tasks, total, predictor.bundle.records) as watcher:
-        result = run_job(records, predictor, out, source=source, on_answer=watcher)
-    write_folder(out, result, predictor, raw_csv=raw_csv)
-    watcher.conclude(result, out)
-    raise typer.Exit(result.exit_code)
+        pairs = read_pairs(source, column=column or "", partner=partner or "", conditions=known)
+        return pairs, len(pairs)
+    found = read_examples(source, column=column, remove_gaps=remove_gaps, translate=genes)
+    return found, count_records(source, column=column) if genes is None else None
 
 
 def _genes(translate: bool, code: int | None, shortest: int | None) -> Translate | None:
@@ -108,20 +132,27 @@ def embed(
     backbone: Annotated[
         str | None, typer.Option(help="A public checkpoint instead, such as facebook/esm2_t12_35M_UR50D.")
     ] = None,
+    part: Part = None,
+    on: On = None,
+    workers: Workers = None,
     threads: Threads = None,
 ) -> None:
     """Write the states that the model makes of every protein in FILE: numbers for models of your own."""
     from anfinsen import runtime
     from anfinsen.data.readers import count_records, read_examples
     from anfinsen.inference.embedder import Embedder, conclusion, embed_file
+    from anfinsen.inference.spread import embedding_on
     from anfinsen.report.tables import write_refused
 
     runtime.use_threads(threads)
-    embedder = Embedder.load(bundle, backbone, per=per, layer=layer, dtype=dtype)
+    load = partial(Embedder.load, everywhere(bundle), backbone, per=per, layer=layer, dtype=dtype)
+    embedder = load()
     total = count_records(source, column=column)
-    records = track(read_examples(source, column=column), "embedding", total, console=notices, transient=True)
-    result = embed_file(records, embedder, out)
-    write_refused(out.with_name("refused.csv"), result.refused)
+    found = part_of(read_examples(source, column=column), part)
+    records = track(found, "embedding", total, console=notices, transient=True)
+    with place(out) as here, crew(on, workers) as cluster:
+        result = embed_file(records, embedder, here, over=embedding_on(cluster, load) if cluster else None)
+        write_refused(here.with_name("refused.csv"), result.refused)
     for sentence in conclusion(result, embedder.about, out):
         screen.print(escape(sentence))
     raise typer.Exit(result.exit_code)

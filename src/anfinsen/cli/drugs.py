@@ -22,6 +22,16 @@ def affinity(
     reasons: Annotated[
         int, typer.Option(min=0, help="For so many of the tightest pairs, what of drug and protein holds them.")
     ] = 12,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Judge these reasons by deletion, and write them to reasons.csv.")
+    ] = False,
+    pocket: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RESIDUES|FILE.csv|auto",
+            help="Residues that count for more: 719,743-745, a CSV (protein, position), or auto for a guess.",
+        ),
+    ] = None,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Folder of an affinity model.")] = None,
     threads: Threads = None,
 ) -> None:
@@ -31,6 +41,7 @@ def affinity(
     from anfinsen.data.readers import read_examples
     from anfinsen.drug.molecule import Molecule
     from anfinsen.drug.reading import read_molecules
+    from anfinsen.inference import affinity_pocket
     from anfinsen.inference.affinity import AffinityPredictor
     from anfinsen.report.drug import write_drug_folder
     from anfinsen.tasks.affinity import say
@@ -48,10 +59,18 @@ def affinity(
             remedy="Correct what was refused.",
         )
     predictor = AffinityPredictor.load(bundle)
-    answers = sorted(predictor.predict(asked, drugs), key=lambda answer: -answer["value"])
+    pockets = affinity_pocket.read_pockets(pocket, asked) if pocket else {}
+    remarks = affinity_pocket.say(pockets, asked, is_guess=pocket == affinity_pocket.AUTO) if pocket else []
+    for sentence in remarks:
+        screen.print(escape(sentence))
+    answers = sorted(predictor.predict(asked, drugs, pockets=pockets), key=lambda answer: -answer["value"])
     for answer in answers[:20]:
         screen.print(escape(say(answer)))
-    write_drug_folder(out, predictor, answers, asked, drugs, refused, reasons)
+    sentences = write_drug_folder(
+        out, predictor, answers, asked, drugs, refused, reasons, is_judged=explain, remarks=remarks
+    )
+    for sentence in sentences:
+        screen.print(escape(sentence))
     screen.print(escape(f"{len(answers):,} pairs are answered in {out / 'affinity.csv'}; see {out / 'report.html'}."))
     raise typer.Exit(3 if refused else 0)
 

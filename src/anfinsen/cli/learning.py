@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -23,8 +23,15 @@ from anfinsen.cli.own import (
     as_changes,
     train_table,
 )
+from anfinsen.cli.scaling import On, Processes, StrategyName, Workers, train_elsewhere
 from anfinsen.cli.screen import Threads, app, notices, screen
 from anfinsen.cli.teaching import Heated, Slowly, walk_slowly
+from anfinsen.errors import UsageError
+
+if TYPE_CHECKING:
+    from anfinsen.distributed.strategy import Strategy
+    from anfinsen.training.recipe import Recipe
+    from anfinsen.training.run import Before
 
 
 @app.command()
@@ -59,16 +66,17 @@ def train(
     change: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting, such as train.steps=500.")
     ] = None,
+    strategy: StrategyName = None,
+    processes: Processes = None,
+    on: On = None,
+    workers: Workers = None,
     threads: Threads = None,
 ) -> None:
     """Train on a table of your own, or tasks on theirs; judge, calibrate, and write a bundle."""
     from anfinsen import runtime
     from anfinsen.data.offered import is_table
-    from anfinsen.hub.bundle import Bundle, default_bundle
-    from anfinsen.tasks import TASKS
-    from anfinsen.training.progress import TrainingProgress
+    from anfinsen.distributed.processes import take_part
     from anfinsen.training.recipe import Recipe
-    from anfinsen.training.run import train as run
     from anfinsen.training.stages import ladder
 
     runtime.use_threads(threads)
@@ -80,13 +88,29 @@ def train(
     plan = plan.model_copy(update={"stages": ladder(len(named))}) if heat and not plan.stages else plan
     before = walk_slowly if slow else None
     if len(named) == 1 and is_table(named[0]):
+        if strategy or processes or on:
+            raise UsageError("A table of your own is trained by one process.", remedy="Leave --processes and --on out.")
         train_table(named[0], plan, out, start, plan_only=plan_only, yes=yes, before=before)
     plan = plan.replaced(tasks=named) if tasks else plan
+    train_elsewhere(on, workers)
+    _train_tasks(plan, out, start, before, take_part(strategy, processes))
+
+
+def _train_tasks(plan: Recipe, out: Path, start: Path | None, before: Before | None, strategy: Strategy) -> None:
+    """Train the tasks of a recipe, in this process or as one of several, and say where the model is."""
+    from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.tasks import TASKS
+    from anfinsen.training.mirror import Mirror
+    from anfinsen.training.progress import TrainingProgress
+    from anfinsen.training.run import train as run
+
     is_new = start is None and (plan.encoder is not None or bool(plan.backbone))
     begun = None if is_new else Bundle.load(start or default_bundle())
-    with TrainingProgress(screen) as progress:
-        run([TASKS[name] for name in plan.tasks], plan, out, start=begun, watch=[progress], before=before)
-    made = out / "bundle"
+    tasks = [TASKS[name] for name in plan.tasks]
+    with Mirror(out, strategy=strategy) as mirror, TrainingProgress(screen) as progress:
+        run(tasks, plan, mirror.folder, start=begun, watch=[progress, mirror], before=before, strategy=strategy)
+    strategy.close()
+    made = f"{mirror.address or out}/bundle"
     screen.print(f"The model is in {made}. How good it is: anfinsen bench {' '.join(plan.tasks)} --bundle {made}")
 
 

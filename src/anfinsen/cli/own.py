@@ -57,6 +57,7 @@ def train_table(
     before: Before | None = None,
 ) -> None:
     """Plan, ask, train, judge; exits with 3 where rows were refused; `before` is shown the network first."""
+    from anfinsen.data.elsewhere import at_hand
     from anfinsen.report.partition import REFUSED, SplitProgress
     from anfinsen.report.tables import write_refused
     from anfinsen.training.progress import TrainingProgress
@@ -64,6 +65,7 @@ def train_table(
     from anfinsen.workshop.plan import make_plan
     from anfinsen.workshop.words import card_lines, plan_lines
 
+    source = at_hand(source)
     if not Path(source).is_file():
         raise UsageError(f"There is no file '{source}'.", remedy="Give the path of a table.")
     with SplitProgress(notices) as told:

@@ -3,7 +3,7 @@
     official      Öztürk et al. 2018 (DeepDTA, Bioinformatics 34:i821): pairs dealt at random, so both sides are known
     cold-drug     no test drug is in training; drugs that differ only in their hand (stereochemistry) stay together
     cold-target   no test protein and no relative of 90 % identity or more is in training: mutants stay together
-    cold-both     neither; pairs that join two splits are left out
+    both-cold     neither; pairs that join two splits are left out
 
 The random folds ask to fill gaps in a table, and the field's published figures mostly do. A new drug project has a new
 molecule, a new protein or both, which the cold splits ask. They are dealt with a fixed seed and so always the same.
@@ -14,7 +14,7 @@ KIBA: Tang et al. 2014, J. Chem. Inf. Model. 54:735 (a score made of Ki, Kd and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy
 import polars
@@ -27,7 +27,7 @@ from anfinsen.errors import UnknownNameError
 from anfinsen.structure.protein import Protein
 
 OFFICIAL = "official"
-SPLITS = (OFFICIAL, "cold-drug", "cold-target", "cold-both")
+SPLITS = (OFFICIAL, "cold-drug", "cold-target", "both-cold")
 """The splits of every table, in the order in which they are printed."""
 SHARES = (0.7, 0.1, 0.2)
 """Shares of drugs, proteins or pairs that train, decide, and are new in the test of a cold split."""
@@ -49,6 +49,15 @@ class Affinities:
     protein: Places
     value: NDArray[numpy.float64]
     fold: Places
+
+    def of_drugs(self, kept: Places) -> tuple[Affinities, Places]:
+        """The table with some of its drugs alone, and which of its pairs are left."""
+        place = numpy.full(len(self.drug_ids), -1)
+        place[kept] = numpy.arange(len(kept))
+        rows = numpy.flatnonzero(place[self.drug] >= 0)
+        ids, smiles, flat = (tuple(names[at] for at in kept) for names in (self.drug_ids, self.smiles, self.flat))
+        fewer = replace(self, drug_ids=ids, smiles=smiles, flat=flat, drug=place[self.drug[rows]])
+        return replace(fewer, protein=self.protein[rows], value=self.value[rows], fold=self.fold[rows]), rows
 
 
 @dataclass(frozen=True)
@@ -99,7 +108,7 @@ def split(found: Affinities, kind: str, *, seed: int = 1) -> Split:
     if kind not in SPLITS:
         raise UnknownNameError("split", kind, SPLITS)
     drugs, proteins = drug_groups(found), protein_groups(found)
-    if kind == "cold-both":
+    if kind == "both-cold":
         dealt = cold_pair_split(
             drugs[found.drug].tolist(), proteins[found.protein].tolist(), shares=SHARES, seed=seed
         )  # fmt: skip

@@ -161,11 +161,19 @@ class Stream:
 
     def next(self) -> list[Example]:
         """The next group of examples, prepared for training."""
+        return self.prepared(self.draw())
+
+    def draw(self) -> NDArray[numpy.int64]:
+        """The next group, as the places of its examples; nothing is read yet."""
         if self.position == len(self._plan):
             self.epoch, self.position = self.epoch + 1, 0
             self._plan = self._plan_epoch()
         group = self._plan[self.position]
         self.position += 1
+        return group
+
+    def prepared(self, group: Sequence[int] | NDArray[numpy.int64]) -> list[Example]:
+        """The examples at some places of the present epoch, prepared for training."""
         if self.prepare is None:
             return [self.examples[index] for index in group]
         return [

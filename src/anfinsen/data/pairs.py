@@ -9,19 +9,21 @@ such as id_a or name_b beside it; without one, equal residues get equal names. I
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
 from anfinsen.data.example import Example
-from anfinsen.data.raw import printable
+from anfinsen.data.raw import place, printable
 from anfinsen.data.rows import Whole, read_whole_table
 from anfinsen.errors import InputError, UsageError
 from anfinsen.structure.protein import Protein
 
 DRUG_COLUMNS = ("drug", "smiles")
 """Names, in lower case, of columns that hold a molecule rather than a protein."""
+NAME_COLUMNS = (("a", "b"), ("id_a", "id_b"), ("protein_a", "protein_b"), ("id1", "id2"))
+"""Columns that name two partners, in lower case."""
 _NAMES = ("id", "name", "accession", "uniprot", "protein", "gene")
 
 
@@ -118,6 +120,29 @@ def read_pairs(
     for row, example in enumerate(partners.examples(table)):
         given = {name: number for name, cells in known.items() if (number := _number(cells[row])) is not None}
         found.append(Example(example.protein, conditions=given, partner=example.partner))
+    return sorted(found, key=lambda one: (one.row if isinstance(one, InputError) else one.protein.row) or 0)
+
+
+def read_named_pairs(source: str | Path, known: Mapping[str, Protein]) -> list[Example | InputError]:
+    """The pairs of a table that holds names alone, whose proteins are known; a name that is not is refused."""
+    table = read_whole_table(source)
+    columns = next((pair for pair in NAME_COLUMNS if all(name in table.folded for name in pair)), None)
+    if columns is None:
+        raise UsageError(
+            f"{table.file} has no two columns with the names of partners.",
+            remedy="Call them a and b, or id_a and id_b.",
+        )
+    cells = zip(table.numbers, *(table.texts(table.folded[name]) for name in columns), strict=True)
+    found: list[Example | InputError] = list(table.refused)
+    for row, *names in cells:
+        missing = next((name for name in names if name.strip() not in known), None)
+        if missing is None:
+            one, other = (known[name.strip()] for name in names)
+            found.append(Example(replace(one, row=row), partner=other))
+            continue
+        said = f"'{printable(missing)}' is none of the {len(known):,} proteins." if missing.strip() else "It names one."
+        remedy = "Correct the name, or add the protein." if missing.strip() else "Name both partners."
+        found.append(place(InputError(said, remedy=remedy), file=table.file, row=row, record=" with ".join(names)))
     return sorted(found, key=lambda one: (one.row if isinstance(one, InputError) else one.protein.row) or 0)
 
 

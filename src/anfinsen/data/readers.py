@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from anfinsen.data.delimited import read_text_table
+from anfinsen.data.elsewhere import at_hand
 from anfinsen.data.example import Example
 from anfinsen.data.fasta import QUERY, read_fasta
 from anfinsen.data.letters import compact, mend, refuse_length, remark
@@ -76,6 +77,7 @@ def read_examples(
     such file exists, a bare sequence. `column` names the sequence column of a table. With `translate` (see
     `data.genes`) the records are DNA or RNA, and each of their open reading frames is a protein.
     """
+    source = at_hand(source)
     file = _label(source)
     records = _structure(source, file, limits) if _ending(source) in STRUCTURE_ENDINGS else None
     if records is None and translate is not None:
@@ -113,6 +115,7 @@ def _told_apart(
 
 def count_records(source: Source, *, column: str | None = None) -> int | None:
     """How many records a file holds, refused ones included; None where it can be read only once."""
+    source = at_hand(source)
     if not isinstance(source, str | Path) or not Path(source).is_file():
         return None
     if _ending(source) in STRUCTURE_ENDINGS:

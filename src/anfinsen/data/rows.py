@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow
 
 from anfinsen.data.delimited import read_cells
+from anfinsen.data.elsewhere import at_hand
 from anfinsen.data.letters import Messages, mend
 from anfinsen.data.raw import place
 from anfinsen.data.tables import Columns, opened_parquet
@@ -127,6 +128,7 @@ class Whole:
 
 def read_whole_table(path: str | Path, *, limits: Limits = LIMITS) -> Whole:
     """A CSV, TSV or Parquet file with all its columns; the cells of CSV and TSV are text."""
+    path = at_hand(path)
     ending = Path(Path(path).name.lower().removesuffix(".gz")).suffix
     if ending == ".parquet":
         with opened_parquet(path) as found:

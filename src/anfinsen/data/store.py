@@ -22,6 +22,7 @@ import numpy
 from numpy.typing import NDArray
 
 from anfinsen.config import Config
+from anfinsen.data.elsewhere import fetched
 from anfinsen.errors import ConfigError, MissingExtraError, UsageError
 
 Per = Literal["residue", "window", "protein"]
@@ -94,8 +95,8 @@ def format_of(path: Path) -> Format:
 
 def read_store(path: str | Path) -> tuple[About, Iterator[Entry]]:
     """What a file of states holds and its entries, one at a time, in the order in which they were asked."""
-    path = Path(path)
-    form = format_of(path)
+    form = format_of(Path(path))
+    path = fetched(path)
     if not path.exists():
         raise UsageError(f"There is no file '{path}'.", remedy="Give the path of a file that `anfinsen embed` wrote.")
     try:

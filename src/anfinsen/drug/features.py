@@ -10,6 +10,7 @@ Only a child process calls `numbers_of`; the sizes are for everybody.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -31,27 +32,32 @@ BITS = 2048
 KINDS = 2
 """Kinds of fragments."""
 
+_PLACES = dict(zip((5, 6, 7, 8, 9, 15, 16, 17, 35, 53), range(len(ELEMENTS)), strict=True))
+"""Where an element stands in `ELEMENTS`, by its atomic number."""
 _ORDERS = {1.0: 0, 2.0: 1, 3.0: 2, 1.5: 3}
 _MOST_CHARGE = 2
 
 
 def numbers_of(molecule: Any) -> dict[str, NDArray[Any]]:
     """Atoms (A, 6), edges (2, E), bonds (E, 3) and fragments (K, 2) of an RDKit molecule."""
-    atoms = [
-        (
-            ELEMENTS.index(atom.GetSymbol()) if atom.GetSymbol() in ELEMENTS else len(ELEMENTS),
-            min(atom.GetDegree(), ATOM_SIZES[1] - 1),
-            min(atom.GetTotalNumHs(), ATOM_SIZES[2] - 1),
-            max(-_MOST_CHARGE, min(atom.GetFormalCharge(), _MOST_CHARGE)) + _MOST_CHARGE,
-            int(atom.GetIsAromatic()),
-            int(atom.IsInRing()),
+    atoms, edges, bonds = [], [], []
+    for at in range(molecule.GetNumAtoms()):
+        atom = molecule.GetAtomWithIdx(at)
+        charge = atom.GetFormalCharge()
+        atoms.append(
+            (
+                _PLACES.get(atom.GetAtomicNum(), len(ELEMENTS)),
+                min(atom.GetDegree(), ATOM_SIZES[1] - 1),
+                min(atom.GetTotalNumHs(), ATOM_SIZES[2] - 1),
+                max(-_MOST_CHARGE, min(charge, _MOST_CHARGE)) + _MOST_CHARGE,
+                atom.GetIsAromatic(),
+                atom.IsInRing(),
+            )
         )
-        for atom in molecule.GetAtoms()
-    ]
-    edges, bonds = [], []
-    for bond in molecule.GetBonds():
+    for at in range(molecule.GetNumBonds()):
+        bond = molecule.GetBondWithIdx(at)
         start, end = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-        kind = (_ORDERS.get(bond.GetBondTypeAsDouble(), 0), int(bond.IsInRing()), int(bond.GetIsConjugated()))
+        kind = (_ORDERS.get(bond.GetBondTypeAsDouble(), 0), bond.IsInRing(), bond.GetIsConjugated())
         edges += [(start, end), (end, start)]
         bonds += [kind, kind]
     return {
@@ -62,33 +68,44 @@ def numbers_of(molecule: Any) -> dict[str, NDArray[Any]]:
     }
 
 
-def fragments_without(smiles: str) -> list[NDArray[numpy.int32]]:
-    """For each atom of a standardised formula the fragments (K, 2) that are left when it is hidden."""
+def fragments_hidden(smiles: str, hidden: list[list[int]]) -> list[NDArray[numpy.int32]]:
+    """For each set of atoms of a standardised formula the fragments (K, 2) that are left when they are hidden."""
     from rdkit import Chem
 
     molecule = Chem.MolFromSmiles(smiles)
     left = []
-    for atom in range(molecule.GetNumAtoms()):
-        rest = [other for other in range(molecule.GetNumAtoms()) if other != atom]
-        hidden = Chem.RWMol(molecule)
-        hidden.GetAtomWithIdx(atom).SetAtomicNum(0)
-        hidden.UpdatePropertyCache(strict=False)
-        left.append(_fragments(hidden, rest))
+    for atoms in hidden:
+        rest = sorted(set(range(molecule.GetNumAtoms())) - set(atoms))
+        if not rest:  # RDKit takes an empty list of centres for all of them
+            left.append(numpy.zeros((0, 2), dtype=numpy.int32))
+            continue
+        copy = Chem.RWMol(molecule)
+        for atom in atoms:
+            copy.GetAtomWithIdx(atom).SetAtomicNum(0)
+        copy.UpdatePropertyCache(strict=False)
+        left.append(_fragments(copy, rest if atoms else None))
     return left
 
 
 def _fragments(molecule: Any, centres: list[int] | None = None) -> NDArray[numpy.int32]:
     """Numbers and counts of the fragments around some atoms, around all if none are given: (K, 2)."""
+    asked: dict[str, Any] = {} if centres is None else {"fromAtoms": centres}
+    counts: list[tuple[int, int]] = []
+    for kind, maker in enumerate(_makers()):
+        found: dict[int, int] = maker.GetCountFingerprint(molecule, **asked).GetNonzeroElements()
+        counts += [(kind * BITS + number, count) for number, count in sorted(found.items())]
+    return numpy.array(counts, dtype=numpy.int32).reshape(-1, 2)
+
+
+@cache
+def _makers() -> tuple[Any, ...]:
+    """What cuts a molecule into fragments, one for each kind."""
     from rdkit.Chem import rdFingerprintGenerator
 
-    makers = (
+    return (
         rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=BITS),
         rdFingerprintGenerator.GetAtomPairGenerator(fpSize=BITS),
     )
-    asked: dict[str, Any] = {} if centres is None else {"fromAtoms": centres}
-    counts = numpy.concatenate([maker.GetCountFingerprintAsNumPy(molecule, **asked) for maker in makers])
-    there = numpy.flatnonzero(counts)
-    return numpy.stack((there, counts[there]), 1).astype(numpy.int32)
 
 
 def fingerprints(molecules: Sequence[Molecule]) -> NDArray[numpy.float32]:
@@ -97,3 +114,11 @@ def fingerprints(molecules: Sequence[Molecule]) -> NDArray[numpy.float32]:
     for row, molecule in zip(rows, molecules, strict=True):
         row[molecule.fragments[:, 0]] = molecule.fragments[:, 1]
     return rows
+
+
+def likeness(one: NDArray[numpy.float32], known: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
+    """Tanimoto likeness of circles of atoms (ECFP4) between `fingerprints` (m, .) and (K, .): (m, K)."""
+    a, b = ((rows[:, :BITS] > 0).astype(numpy.float32) for rows in (one, known))
+    shared = a @ b.T
+    alike: NDArray[numpy.float32] = shared / numpy.maximum(a.sum(1)[:, None] + b.sum(1) - shared, 1)
+    return alike

@@ -8,7 +8,9 @@ imports it. Formulas go over in groups; where one kills the child, each is asked
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
@@ -80,16 +82,34 @@ class Molecule:
         return any("outside training" in message.text for message in self.messages)
 
 
-def read_formulas(formulas: Iterable[Formula], *, is_judged: bool = False) -> Iterator[Molecule | InputError]:
-    """Each formula as a molecule or its refusal, in order; `is_judged` adds properties and alerts."""
+def read_formulas(
+    formulas: Iterable[Formula], *, is_judged: bool = False, children: int = 1
+) -> Iterator[Molecule | InputError]:
+    """Each formula as a molecule or its refusal, in order; `is_judged` adds properties and alerts.
+
+    With more than one of `children` so many processes read at the same time, a few groups ahead of the asker.
+    """
     left = iter(formulas)
-    while group := list(islice(left, GROUP)):
-        try:
-            found = _ask(group, is_judged)
-        except InputError as error:  # one of them broke the child: find out which
-            found = [_ask_alone(one, is_judged) for one in group] if len(group) > 1 else [error]
-        for formula, answer in zip(group, found, strict=True):
-            yield _molecule(formula, answer)
+    if children == 1:
+        while group := list(islice(left, GROUP)):
+            yield from _read_group(group, is_judged)
+        return
+    waiting: deque[Future[list[Molecule | InputError]]] = deque()
+    with ThreadPoolExecutor(children, thread_name_prefix="molecules") as threads:
+        while True:
+            while len(waiting) < 2 * children and (group := list(islice(left, GROUP))):
+                waiting.append(threads.submit(_read_group, group, is_judged))
+            if not waiting:
+                return
+            yield from waiting.popleft().result()
+
+
+def _read_group(group: Sequence[Formula], is_judged: bool) -> list[Molecule | InputError]:
+    try:
+        found = _ask(group, is_judged)
+    except InputError as error:  # one of them broke the child: find out which
+        found = [_ask_alone(one, is_judged) for one in group] if len(group) > 1 else [error]
+    return [_molecule(formula, answer) for formula, answer in zip(group, found, strict=True)]
 
 
 def _ask(group: Sequence[Formula], is_judged: bool) -> list[Any]:
@@ -130,9 +150,10 @@ def _molecule(formula: Formula, answer: Any) -> Molecule | InputError:
     )
 
 
-def without_atoms(molecule: Molecule) -> list[Molecule]:
-    """The molecule A times, each time without the fragments that hold one of its atoms: what that atom stands for."""
-    from anfinsen.drug.features import fragments_without
+def without_atoms(molecule: Molecule, hidden: Sequence[Sequence[int]] | None = None) -> list[Molecule]:
+    """The molecule without the fragments that hold any of some atoms, for each such set; each atom alone if none is."""
+    from anfinsen.drug.features import fragments_hidden
 
-    left: list[NDArray[numpy.int32]] = run_limited(fragments_without, molecule.smiles)
+    sets = [[at] for at in range(molecule.heavy_atoms)] if hidden is None else [list(map(int, one)) for one in hidden]
+    left: list[NDArray[numpy.int32]] = run_limited(fragments_hidden, molecule.smiles, sets)
     return [replace(molecule, fragments=fragments) for fragments in left]

@@ -44,3 +44,24 @@ def properties_of(molecule: Any) -> dict[str, float]:
         "qed": round(QED.qed(molecule), 3),  # type: ignore[no-untyped-call]
         "synthesis": round(sascorer.calculateScore(molecule), 2),
     }
+
+
+def simple_properties(smiles: list[str]) -> list[list[float]]:
+    """Nine numbers of each standardised formula that any chemist can count: what a probe of decoys looks at."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdMolDescriptors as count
+
+    rdBase.DisableLog("rdApp.*")
+    rows = []
+    for text in smiles:
+        molecule = Chem.MolFromSmiles(text)
+        logp, refraction = count.CalcCrippenDescriptors(molecule)
+        rows.append(
+            [
+                count._CalcMolWt(molecule), logp, refraction, float(count.CalcNumLipinskiHBD(molecule)),
+                float(count.CalcNumLipinskiHBA(molecule)), count.CalcTPSA(molecule),
+                float(count.CalcNumRotatableBonds(molecule)), float(count.CalcNumRings(molecule)),
+                float(count.CalcNumAromaticRings(molecule)),
+            ]
+        )  # fmt: skip
+    return rows

@@ -28,6 +28,8 @@ RECORD_END = "$$$$"
 _BLOCK_BYTES = 1_000_000
 """Bytes of one SDF record; more is no small molecule."""
 _SIGNS = re.compile(r"[A-Za-z0-9@+\-\[\]()\\/%=#$:.~*<>,;!&?^_{}|']")
+_PLAIN = re.compile(r"[A-Za-z0-9@+\-\[\]()\\/%=#$:.~]+")
+"""A formula in which every sign is one that SMILES has; what is wrong with any other is then looked for."""
 _FOREIGN = re.compile(r"[<>,;!&?^_{}|']")
 _HEADERS = {"smiles", "canonical_smiles", "isomeric_smiles"}
 _PEPTIDE = re.compile(r"[CNSPFIK]{6,}")
@@ -75,6 +77,8 @@ def check_formula(text: str, limits: Limits = LIMITS) -> str:
             remedy="Give a small molecule, of at most "
             f"{limits.heavy_atoms} atoms besides hydrogen; larger ones can crash its reader.",
         )
+    if _PLAIN.fullmatch(formula):
+        return formula
     for at, sign in enumerate(formula, 1):
         if sign.isspace():
             raise InputError(
@@ -147,11 +151,16 @@ def _lines(reader: io.BufferedReader, file: str, limits: Limits) -> Iterator[For
 
 
 def _named(line: Line, formula: str, name: str, file: str, row: int, limits: Limits) -> Formula | InputError:
-    called = name or f"molecule-{row}"
     if line.length > len(line.text):
         whole = f"The line has {line.length:,} characters; a formula may have {limits.smiles_characters:,}."
         shown = f"molecule-{row}"
         return InputError(whole, remedy="Give small molecules, one a line.", file=file, row=row, record=shown)
+    return named_formula(formula, name, file=file, row=row, limits=limits)
+
+
+def named_formula(text: str, name: str, *, file: str, row: int, limits: Limits = LIMITS) -> Formula | InputError:
+    """One row of a file as a formula with its name, or as its refusal; a nameless one is called after its row."""
+    called = name or f"molecule-{row}"
     if bad := next((sign for sign in called if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")), ""):
         return InputError(
             f"The name holds U+{ord(bad):04X}, which cannot be shown.",
@@ -160,7 +169,7 @@ def _named(line: Line, formula: str, name: str, file: str, row: int, limits: Lim
             row=row,
             record=f"molecule-{row}",
         )
-    return _placed(formula, called[: limits.header_bytes], file, row, limits)
+    return _placed(text, called[: limits.header_bytes], file, row, limits)
 
 
 def _blocks(reader: io.BufferedReader, file: str, limits: Limits) -> Iterator[Formula | InputError]:

@@ -12,6 +12,7 @@ the canonical formula is written last, after the atoms were counted, since writi
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from anfinsen.drug.alerts import alerts_of
@@ -20,10 +21,11 @@ from anfinsen.drug.properties import properties_of
 from anfinsen.errors import InputError
 from anfinsen.limits import LIMITS
 
-_METALS = (
-    "[Li,Na,K,Rb,Cs,Be,Mg,Ca,Sr,Ba,Sc,Ti,V,Cr,Mn,Fe,Co,Ni,Cu,Zn,Y,Zr,Nb,Mo,Tc,Ru,Rh,Pd,Ag,Cd,Hf,Ta,W,Re,Os,Ir,Pt,Au,"
-    "Hg,Al,Ga,In,Tl,Sn,Pb,Bi,La,Ce,Sm,Gd,Lu,Ra,Ac]"
+_METAL_NAMES = (
+    "Li Na K Rb Cs Be Mg Ca Sr Ba Sc Ti V Cr Mn Fe Co Ni Cu Zn Y Zr Nb Mo Tc Ru Rh Pd Ag Cd Hf Ta W Re Os Ir Pt Au "
+    "Hg Al Ga In Tl Sn Pb Bi La Ce Sm Gd Lu Ra Ac"
 )
+_METALS = frozenset(_METAL_NAMES.split())
 _WATERS = {"O": "water", "[Na+]": "sodium", "[K+]": "potassium", "[Cl-]": "chloride", "Cl": "hydrogen chloride"}
 _WATERS |= {"[Br-]": "bromide", "Br": "hydrogen bromide", "[Ca+2]": "calcium", "[Mg+2]": "magnesium"}
 _SHOWN = 60
@@ -57,9 +59,8 @@ def standardised(text: str, kind: str) -> tuple[Any, list[list[str]]]:
     messages: list[list[str]] = []
     molecule = _without_isotopes(molecule, messages)
     molecule = _largest_part(molecule, messages)
-    molecule = _uncharged(molecule, messages)
+    molecule, canonical = _uncharged(molecule, messages)
     _remark(molecule, messages)
-    canonical = Chem.MolToSmiles(molecule)
     ordered = Chem.MolFromSmiles(canonical)
     if ordered is None:
         raise InputError(
@@ -73,26 +74,39 @@ def standardised(text: str, kind: str) -> tuple[Any, list[list[str]]]:
 def _parsed(text: str, kind: str) -> Any:
     from rdkit import Chem
 
-    if kind == "block":
-        molecule = Chem.MolFromMolBlock(text, sanitize=False, removeHs=False, strictParsing=True)
-        wrong = "The record is no molecule: its table of atoms and bonds cannot be read."
-        remedy = "Export it again as a V2000 or V3000 molfile."
-    else:
-        settings = Chem.SmilesParserParams()
-        settings.sanitize = settings.allowCXSMILES = settings.parseName = False  # type: ignore[assignment]  # RDKit types these wrongly
-        molecule = Chem.MolFromSmiles(text, settings)
-        wrong, remedy = f"'{_shown(text)}' is no SMILES: rings, brackets or elements do not add up.", "Copy it again."
+    molecule = _read(text, kind)
     if molecule is None:
-        raise InputError(wrong, remedy=remedy)
-    if any(atom.GetAtomicNum() == 0 or atom.HasQuery() for atom in molecule.GetAtoms()):
+        if kind == "block":
+            wrong = "The record is no molecule: its table of atoms and bonds cannot be read."
+            raise InputError(wrong, remedy="Export it again as a V2000 or V3000 molfile.")
+        wrong = f"'{_shown(text)}' is no SMILES: rings, brackets or elements do not add up."
+        raise InputError(wrong, remedy="Copy it again.")
+    atoms = _atoms(molecule)
+    if any(atom.GetAtomicNum() == 0 or atom.HasQuery() for atom in atoms):
         raise InputError(
             "It holds an atom that stands for any atom ('*' or R).", remedy="Write the one molecule that is meant."
         )
     _refuse_size(molecule)
-    for problem in Chem.DetectChemistryProblems(molecule):
-        raise InputError(f"It is no possible molecule: {_problem(problem)}.", remedy="Correct that atom or ring.")
-    Chem.SanitizeMol(molecule)
-    return Chem.RemoveHs(molecule)
+    if Chem.SanitizeMol(molecule, catchErrors=True):
+        for problem in Chem.DetectChemistryProblems(_read(text, kind)):
+            raise InputError(f"It is no possible molecule: {_problem(problem)}.", remedy="Correct that atom or ring.")
+    return Chem.RemoveHs(molecule) if any(atom.GetAtomicNum() == 1 for atom in atoms) else molecule
+
+
+def _read(text: str, kind: str) -> Any:
+    """The molecule as it is written, not yet judged; None where it cannot be read."""
+    from rdkit import Chem
+
+    if kind == "block":
+        return Chem.MolFromMolBlock(text, sanitize=False, removeHs=False, strictParsing=True)
+    settings = Chem.SmilesParserParams()
+    settings.sanitize = settings.allowCXSMILES = settings.parseName = False  # type: ignore[assignment]  # RDKit types these wrongly
+    return Chem.MolFromSmiles(text, settings)
+
+
+def _atoms(molecule: Any) -> list[Any]:
+    """Its atoms; RDKit's own sequence takes twice as long to walk along."""
+    return [molecule.GetAtomWithIdx(at) for at in range(molecule.GetNumAtoms())]
 
 
 def _problem(problem: Any) -> str:
@@ -105,7 +119,7 @@ def _problem(problem: Any) -> str:
 
 
 def _refuse_size(molecule: Any) -> None:
-    heavy = sum(atom.GetAtomicNum() > 1 for atom in molecule.GetAtoms())
+    heavy = molecule.GetNumHeavyAtoms()
     if heavy == 0:
         raise InputError("It has no atom but hydrogen.", remedy="Give a molecule with at least one carbon.")
     if heavy > LIMITS.heavy_atoms:
@@ -116,7 +130,7 @@ def _refuse_size(molecule: Any) -> None:
 
 
 def _without_isotopes(molecule: Any, messages: list[list[str]]) -> Any:
-    marked = [atom for atom in molecule.GetAtoms() if atom.GetIsotope()]
+    marked = [atom for atom in _atoms(molecule) if atom.GetIsotope()]
     if marked:
         names = sorted({f"{atom.GetIsotope()}{atom.GetSymbol()}" for atom in marked})
         for atom in marked:
@@ -133,10 +147,12 @@ def _without_isotopes(molecule: Any, messages: list[list[str]]) -> Any:
 def _largest_part(molecule: Any, messages: list[list[str]]) -> Any:
     from rdkit import Chem
 
-    parts = list(Chem.GetMolFrags(molecule, asMols=True))
-    organic = [part for part in parts if any(atom.GetAtomicNum() == 6 for atom in part.GetAtoms())]
+    parts = list(Chem.GetMolFrags(molecule, asMols=True)) if len(Chem.GetMolFrags(molecule)) > 1 else [molecule]
+    organic = [part for part in parts if any(atom.GetAtomicNum() == 6 for atom in _atoms(part))]
     if not organic:
         raise InputError("It holds no carbon.", remedy="Give an organic molecule; ions and metals are not judged.")
+    if len(parts) == 1:
+        return molecule
     written = {id(part): Chem.MolToSmiles(part) for part in parts}
     kept = max(organic, key=lambda part: (part.GetNumHeavyAtoms(), written[id(part)]))
     left = [written[id(part)] for part in parts if part is not kept]
@@ -150,37 +166,46 @@ def _largest_part(molecule: Any, messages: list[list[str]]) -> Any:
     return kept
 
 
-def _uncharged(molecule: Any, messages: list[list[str]]) -> Any:
+def _uncharged(molecule: Any, messages: list[list[str]]) -> tuple[Any, str]:
+    """The molecule in its neutral, usual form, and that form written down."""
     from rdkit import Chem
+
+    normalizer, uncharger = _menders()
+    normal = uncharger.uncharge(normalizer.normalize(molecule))
+    canonical = Chem.MolToSmiles(normal)
+    # atoms with the same charges and hydrogens are the same molecule; writing it down once more costs far more
+    if _electrons(normal) != _electrons(molecule) and canonical != Chem.MolToSmiles(molecule):
+        messages.append(["mended", "Charges or groups were written in their neutral, usual form."])
+    return normal, canonical
+
+
+def _electrons(molecule: Any) -> list[tuple[int, int]]:
+    return [(atom.GetFormalCharge(), atom.GetTotalNumHs()) for atom in _atoms(molecule)]
+
+
+@cache
+def _menders() -> tuple[Any, Any]:
+    """Made once: their rules take longer to read than to apply."""
     from rdkit.Chem.MolStandardize import rdMolStandardize
 
-    before = Chem.MolToSmiles(molecule)
-    normal = rdMolStandardize.Uncharger().uncharge(rdMolStandardize.Normalize(molecule))
-    if Chem.MolToSmiles(normal) != before:
-        messages.append(["mended", "Charges or groups were written in their neutral, usual form."])
-    return normal
+    return rdMolStandardize.Normalizer(), rdMolStandardize.Uncharger()
 
 
 def _remark(molecule: Any, messages: list[list[str]]) -> None:
     from rdkit.Chem import FindMolChiralCenters
 
-    metals = sorted({molecule.GetAtomWithIdx(at[0]).GetSymbol() for at in molecule.GetSubstructMatches(_metals())})
+    atoms = _atoms(molecule)
+    metals = sorted({atom.GetSymbol() for atom in atoms} & _METALS)
     if metals:
         messages.append(
             ["warning", f"It holds a metal ({', '.join(metals)}): outside training, so treat it as a guess."]
         )
-    if sum(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()):
+    if any(atom.GetNumRadicalElectrons() for atom in atoms):
         messages.append(["warning", "It holds an atom with an unpaired electron (a radical); is a hydrogen missing?"])
     centers = FindMolChiralCenters(molecule, includeUnassigned=True)  # type: ignore[no-untyped-call]
     open_centers = [at for at, mark in centers if mark == "?"]
     if open_centers:
         messages.append(["info", f"The hand of {len(open_centers)} of its centres is not written, so it may be a mix."])
-
-
-def _metals() -> Any:
-    from rdkit import Chem
-
-    return Chem.MolFromSmarts(_METALS)
 
 
 def _shown(text: str) -> str:

@@ -32,6 +32,7 @@ from torch import nn
 
 from anfinsen.config import Config
 from anfinsen.data.batch import pack
+from anfinsen.data.elsewhere import fetched_folder
 from anfinsen.data.neighbours import Reach
 from anfinsen.errors import BundleError
 from anfinsen.hub.body import BODY_FILES, CORRECTIONS, file_hash, halved, read_body, widened, write_body
@@ -169,19 +170,19 @@ class Bundle:
             with torch.inference_mode():
                 tokens, lengths = pack([sequence])
                 device = next(self.network.parameters()).device
-                states, residues = self.network.states(tokens.to(device), lengths)
+                states, residues, maps = self.network.states_and_maps(tokens.to(device), lengths)
                 outputs[f"{number}.states"] = states.mean(0).cpu().numpy()
                 for name, shape in self.network.shapes.items():
                     unknown = torch.full((1, shape.conditions), float("nan"), device=device)
-                    chains = 2 if shape.kind == "pair" else 1  # a pair of it and itself
-                    said = self.network.ask(name, states.repeat(chains, 1), residues * chains, unknown)
+                    chains = 2 if shape.kind in ("pair", "pairing") else 1  # a pair of it and itself
+                    said = self.network.ask(name, states.repeat(chains, 1), residues * chains, unknown, maps=maps)
                     outputs[f"{number}.{name}"] = said.cpu().numpy()
         return outputs
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
-        """Open a folder after its hashes have been checked."""
-        folder = Path(folder)
+        """Open a folder, here or at an address such as 's3://bucket/model', after its hashes have been checked."""
+        folder = fetched_folder(folder, "bundle.json")
         manifest = _read_manifest(folder)
         # a file that nobody vouches for is as bad as one that was changed
         there = dict.fromkeys(name for name in FILES if (folder / name).is_file())
@@ -193,7 +194,9 @@ class Bundle:
                 )
         try:
             body, masked_head = read_body(folder, manifest.backbone)
-            shapes = {name: HeadShape(r.kind, r.size, len(r.conditions)) for name, r in manifest.tasks.items()}
+            shapes = {
+                name: HeadShape(r.kind, r.size, len(r.conditions), r.trunk) for name, r in manifest.tasks.items()
+            }
             network = Network(body, shapes)
             if masked_head is not None and MASKED in shapes:
                 network.heads[MASKED] = masked_head

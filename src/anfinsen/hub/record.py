@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anfinsen.config import Config
 from anfinsen.models.heads import HeadKind
+from anfinsen.models.pair_trunk import TrunkConfig
 from anfinsen.tasks.custom import Custom
 
 OURS = "anfinsen"
@@ -72,6 +73,8 @@ class TaskRecord(Config):
     """Hash of who was trained on, who decided when to stop, and who calibrated."""
     trained_on: int = 0
     """How many proteins the head was trained on."""
+    trunk: TrunkConfig | None = None
+    """The shape of the trunk of a head for pairs of residues."""
     custom: Custom | None = None
     """What a task of one's own is; none for a task that ships with the platform."""
     scores: tuple[Score, ...] = ()

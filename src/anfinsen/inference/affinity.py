@@ -1,31 +1,29 @@
-"""The affinity predictor: proteins and molecules in, one answer a pair out, with its reason where it is asked.
+"""The affinity predictor: proteins and molecules in, one answer a pair out.
 
     proteins -> the language model's mean states and words ---\\
                                                                 > likeness to known ones -> judge -> answers
     molecules -> fragments ------------------------------------/
 
-The reason is found by taking away: an atom's fragments, or a stretch of the chain, is removed and the answer asked
-again; what falls by much held the answer up. It is found by the judge that knows neither side, since one that
-recognises the drug by name needs no atom. It is the model's reason, not the protein's.
+Where the pocket of a protein is known (`affinity_pocket`), the states of its residues may count for more than the
+others; why an answer is what it is says `explain.binding`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy
-from numpy.typing import NDArray
 
 from anfinsen.data.example import Example
 from anfinsen.data.profile import profiles
 from anfinsen.drug.features import fingerprints
-from anfinsen.drug.molecule import Molecule, without_atoms
+from anfinsen.drug.molecule import Molecule
 from anfinsen.errors import BundleError
 from anfinsen.hub.affinity import AffinityBundle, hashed, shelved
 from anfinsen.hub.body import body_hash
+from anfinsen.inference.affinity_pocket import Places, mean_state
 from anfinsen.inference.embedder import Embedder
 from anfinsen.models.binding import REGIMES, Floats
 from anfinsen.structure.protein import Protein
@@ -33,18 +31,8 @@ from anfinsen.tasks.targets import Answer
 
 FAR_DRUG, FAR_PROTEIN = 0.35, 0.15
 """Likeness to the nearest known drug or protein below which an answer counts as far from training."""
-STRETCH = 16
-"""Residues that are taken away together."""
 BLOCK = 256
 """Molecules that are answered at once."""
-
-
-@dataclass(frozen=True)
-class Reason:
-    """What held an answer up: weights of atoms (A,) and of residues (L,), in units of the affinity."""
-
-    atoms: NDArray[numpy.float64]
-    residues: NDArray[numpy.float64]
 
 
 class AffinityPredictor:
@@ -71,9 +59,12 @@ class AffinityPredictor:
         embedded = self._embedder.embed(Example(protein) for protein in proteins)
         return [(one - self.bundle.state_mean) / self.bundle.state_spread for one in embedded]
 
-    def predict(self, proteins: Sequence[Protein], molecules: Iterable[Molecule]) -> Iterator[Answer]:
+    def predict(
+        self, proteins: Sequence[Protein], molecules: Iterable[Molecule], *, pockets: Mapping[str, Places] | None = None
+    ) -> Iterator[Answer]:
         """One answer for each molecule with each protein, molecule by molecule, as they come."""
-        states = numpy.stack([one.mean(0) for one in self.states(proteins)]).astype(numpy.float32)
+        found = zip(proteins, self.states(proteins), strict=True)
+        states = numpy.stack([mean_state(one, (pockets or {}).get(protein.id)) for protein, one in found])
         words = profiles([protein.sequence for protein in proteins], self.bundle.word_weights)
         block: list[Molecule] = []
         for molecule in molecules:
@@ -116,21 +107,3 @@ class AffinityPredictor:
                     "protein_likeness": round(alike[1], 3),
                 },
             }
-
-    def reason(self, protein: Protein, molecule: Molecule) -> Reason:
-        """What of the molecule and of the protein held the answer up."""
-        (states,) = self.states([protein])
-        cuts = range(0, len(protein), STRETCH)
-        kept = [protein.sequence[:cut] + "X" + protein.sequence[cut + STRETCH :] for cut in cuts]
-        means = [numpy.delete(states, numpy.s_[cut : cut + STRETCH], 0).mean(0) for cut in cuts]
-        means = [states.mean(0) if len(states) <= STRETCH else mean for mean in means]
-        words = profiles([protein.sequence, *kept], self.bundle.word_weights)
-        pooled = numpy.stack([states.mean(0), *means]).astype(numpy.float32)
-        parts = fingerprints([molecule, *without_atoms(molecule)])
-        strangers = [numpy.full(len(side), -1, dtype=numpy.int64) for side in (parts, words)]
-        drugs, others = self.bundle.model.likeness(parts, words, pooled, *strangers)
-        pairs = [(at, 0) for at in range(len(parts))] + [(0, at) for at in range(1, len(words))]
-        value = self.bundle.model.predict(drugs, others, numpy.array(pairs)).value
-        lost = value[0] - value[1:]
-        stretches = lost[molecule.heavy_atoms :]
-        return Reason(lost[: molecule.heavy_atoms], numpy.repeat(stretches, STRETCH)[: len(protein)] / STRETCH)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from anfinsen import runtime
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import pack
+from anfinsen.data.elsewhere import address_of
 from anfinsen.data.example import Example
 from anfinsen.data.gathering import Gathering
 from anfinsen.data.readers import Merged
@@ -32,6 +33,7 @@ from anfinsen.errors import InputError, UsageError
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.jobs import JobResult, Record
+from anfinsen.inference.spread import Over, here
 from anfinsen.models.backbones import load_body
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.fast import FastBody, quicken
@@ -126,9 +128,12 @@ class Embedder:
         return values
 
 
-def embed_file(records: Iterable[Record], embedder: Embedder, out: Path) -> JobResult:
+def embed_file(
+    records: Iterable[Record], embedder: Embedder, out: Path, *, over: Over[list[Values]] | None = None
+) -> JobResult:
     """Put the states of all records into `out`, whose ending says the format; the same call again goes on.
 
+    `over` answers blocks elsewhere (see `spread`); here, one after the other, if it is left out.
     Of the result, `answered` are the sequences that were computed now, `resumed` the records whose sequence was
     there already, from an earlier run or under another id.
     """
@@ -146,8 +151,8 @@ def embed_file(records: Iterable[Record], embedder: Embedder, out: Path) -> JobR
                 else:
                     result.resumed += 1
 
-        for block in blocks(wanted()):
-            for example, values in zip(block, embedder.embed(block), strict=True):
+        for block, states in (over or here(embedder.embed))(blocks(wanted())):
+            for example, values in zip(block, states, strict=True):
                 gathering.put(example.protein, values)
                 result.answered += 1
             # only whole blocks are kept: after a kill each protein has the neighbours again that it would have had,
@@ -159,11 +164,11 @@ def embed_file(records: Iterable[Record], embedder: Embedder, out: Path) -> JobR
 
 def conclusion(result: JobResult, about: About, out: Path) -> list[str]:
     """What a job did, in sentences."""
-    said = []
+    said, place = [], address_of(out) or out
     if result.resumed and not result.answered:
-        said.append(f"All states per {about.per} by {about.model} were computed before; they are in {out}.")
+        said.append(f"All states per {about.per} by {about.model} were computed before; they are in {place}.")
     if result.answered:
-        said.append(f"The states of {result.answered:,} sequences per {about.per} by {about.model} are now in {out}.")
+        said.append(f"The states of {result.answered:,} sequences per {about.per} by {about.model} are now in {place}.")
     if result.resumed:
         said.append(f"{result.resumed:,} records were not computed again: their sequences were there already.")
     said += [str(merged) for merged in result.merged[:SHOWN]]

@@ -19,7 +19,9 @@ from anfinsen.data.readers import Merged
 from anfinsen.errors import InputError, UnknownNameError, UsageError
 from anfinsen.inference.prediction import Prediction
 from anfinsen.inference.predictor import Predictor
+from anfinsen.inference.spread import Over, here
 from anfinsen.tasks import Task
+from anfinsen.tasks.ask import blocks
 
 ANSWERS, JOB = "predictions.jsonl", "job.json"
 
@@ -50,9 +52,11 @@ def run_job(
     *,
     source: str = "",
     on_answer: Callable[[Prediction | None], None] = lambda prediction: None,
+    over: Over[list[Prediction]] | None = None,
 ) -> JobResult:
     """Answer every record into `folder`; `on_answer` is told each new prediction, None for an old one.
 
+    `over` answers blocks elsewhere (see `spread`); here, one after the other, if it is left out.
     `source` names the file; a folder that holds answers about another file is refused, so that two are never mixed.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,11 +77,12 @@ def run_job(
                 yield record
 
     with (folder / ANSWERS).open("a", encoding="utf-8") as file:
-        for prediction in predictor.predict(questions()):
-            file.write(prediction.to_line())
-            file.flush()
-            result.answered += 1
-            on_answer(prediction)
+        for _, predictions in (over or here(predictor.predict))(blocks(questions())):
+            for prediction in predictions:
+                file.write(prediction.to_line())
+                file.flush()
+                result.answered += 1
+                on_answer(prediction)
     return result
 
 

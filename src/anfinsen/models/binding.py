@@ -112,19 +112,19 @@ class BindingModel:
         """What the trees read of each pair: clues from the memory, then coordinates of drug and protein."""
         return rows_of(self.memory, self.drugs, self.proteins, drugs, proteins, pairs)
 
-    def predict(self, drugs: Likeness, proteins: Likeness, pairs: Places) -> Answers:
-        """The answers to pairs (P, 2); each is judged by what is known of its two sides."""
+    def predict(self, drugs: Likeness, proteins: Likeness, pairs: Places, *, regime: Regime | None = None) -> Answers:
+        """The answers to pairs (P, 2); each is judged by what is known of its two sides, or all by one judge."""
         rows = self.rows(drugs, proteins, pairs)
         measured = self.memory.is_measured(drugs.own, 1)
         met = self.memory.is_measured(proteins.own, 0)
-        regime = (~measured)[pairs[:, 0]] + 2 * (~met)[pairs[:, 1]]
+        number = (~measured)[pairs[:, 0]] + 2 * (~met)[pairs[:, 1]]
         value, reach = numpy.zeros(len(pairs)), numpy.zeros(len(pairs))
-        for number, name in enumerate(REGIMES):
-            chosen = numpy.flatnonzero(regime == number)
+        for at, name in enumerate(REGIMES):
+            chosen = numpy.flatnonzero(number == at)
             if len(chosen):
-                value[chosen], reach[chosen] = self.judges[name].judge(rows[chosen])
+                value[chosen], reach[chosen] = self.judges[regime or name].judge(rows[chosen])
         alike = (drugs.kinds[0].max(1), proteins.kinds[0].max(1))
-        return Answers(value + self.memory.mean, reach, regime.astype(numpy.int64), *alike)
+        return Answers(value + self.memory.mean, reach, number.astype(numpy.int64), *alike)
 
 
 def rows_of(memory: Memory, drugs: Drugs, proteins: Proteins, one: Likeness, other: Likeness, pairs: Places) -> Floats:

@@ -127,13 +127,18 @@ class Encoder(nn.Module):
 
     def attentions(self, tokens: Tensor, lengths: Sequence[int]) -> list[Tensor]:
         """Attention probabilities of every layer and head, one (layers * H, L, L) a sequence."""
+        return self.with_attentions(tokens, lengths)[1]
+
+    def with_attentions(self, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """States after the last norm, (T, C), and the attention probabilities, from one pass."""
         turns = self._turns(lengths, tokens.device)
+        layers = self.layers(tokens, lengths)
         maps: list[list[Tensor]] = [[] for _ in lengths]
-        for block, states in zip(self.blocks, self.layers(tokens, lengths), strict=False):
+        for block, states in zip(self.blocks, layers, strict=False):
             query, key, _ = cast(Block, block).project(states, turns)
             for sequence, one in zip(maps, attention_maps(query, key, lengths, cast(Block, block).scale), strict=True):
                 sequence.append(one)
-        return [torch.cat(layers) for layers in maps]
+        return self.last_norm(layers[-1]), [torch.cat(layers) for layers in maps]
 
     def _embed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
         states = self.embed(tokens)

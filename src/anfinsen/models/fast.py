@@ -120,6 +120,15 @@ class FastBody(nn.Module):
         self._precision = precision
         self._fast = FastEncoder(cast(Encoder, body.encoder), precision)
 
+    @property
+    def maps(self) -> int:
+        """How many attention maps the body has."""
+        return self.body.maps
+
+    def with_maps(self, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int], list[Tensor]]:
+        """States with attention maps, from the body itself: what is fast here never writes its maps down."""
+        return self.body.with_maps(tokens, lengths)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> FastBody:
         """Made anew from a copy of the body: the library's prepared weights cannot be copied."""
         return FastBody(deepcopy(self.body, memo), self._precision)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from anfinsen.models.fast import quick
-from anfinsen.models.network import Body
+from anfinsen.models.network import Body, NativeBody
 from anfinsen.models.windows import read_in_windows
 
 
@@ -31,6 +31,16 @@ class FrozenBody(nn.Module):
     def train(self, mode: bool = True) -> FrozenBody:
         """A frozen body never goes into training mode."""
         return self
+
+    @property
+    def maps(self) -> int:
+        """How many attention maps the body has; none of most public ones."""
+        return int(getattr(self.body, "maps", 0))
+
+    @torch.no_grad()
+    def with_maps(self, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int], list[Tensor]]:
+        """States with attention maps, which are too large to be kept."""
+        return cast(NativeBody, self.body).with_maps(tokens, lengths)
 
     @torch.no_grad()
     def residues(self, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int]]:

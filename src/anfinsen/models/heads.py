@@ -12,6 +12,8 @@ of each protein (B, K). None of them knows what the answer means.
   centre: what is near a centre is of that class (CLEAN, Yu et al. 2023, Science 379:1358; learnt centres after
   Movshovitz-Attias et al. 2017, arXiv 1703.07464). It also has a memory for the proteins that it has learnt from.
 - `GraphHead` (in `graph`): hears what is near in the fold, and along the chain where the fold is unknown.
+- `FoldingHead` (in `folding`): one vector for every two residues of a chain.
+- `PairingHead` (in `pairing`): lays two chains side by side and maps which stretch of one speaks to which of the other.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from torch.nn import functional
 
 from anfinsen.models.recall import Recall
 
-HeadKind = Literal["masked", "residue", "pooled", "pair", "centres", "graph"]
+HeadKind = Literal["masked", "residue", "pooled", "pair", "centres", "graph", "residue-pairs", "pairing"]
 
 
 def make_head(kind: HeadKind, dim: int, size: int, conditions: int = 0) -> nn.Module:

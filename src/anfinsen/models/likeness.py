@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 Floats = NDArray[numpy.floating[Any]]
 
@@ -32,9 +33,9 @@ class Axes:
         """The `count` main directions of likenesses (K, K)."""
         middle = alike.mean(0)
         centred = alike - middle - (middle - middle.mean())[:, None]
-        spread, turn = numpy.linalg.eigh(centred.astype(numpy.float64))
-        keep = numpy.argsort(-spread)[: min(count, len(spread) - 1)]
-        scaled = turn[:, keep] / numpy.sqrt(numpy.maximum(spread[keep], 1e-6))
+        last = len(centred) - 1
+        spread, turn = eigh(centred.astype(numpy.float64), subset_by_index=(last - min(count, last) + 1, last))
+        scaled = turn[:, ::-1] / numpy.sqrt(numpy.maximum(spread[::-1], 1e-6))
         # the sign of a direction is free: the largest part is made positive, so that it is the same everywhere
         scaled *= numpy.sign(scaled[numpy.abs(scaled).argmax(0), numpy.arange(scaled.shape[1])])
         return cls(middle.astype(numpy.float32), scaled.astype(numpy.float32))

@@ -12,13 +12,17 @@ After SimBoost (He et al. 2017, J. Cheminf. 9:24). Arrays in, arrays out; it kno
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags, issparse
 
 Floats = NDArray[numpy.floating[Any]]
 Places = NDArray[numpy.int64]
+Table = Any
+"""An array, or a scipy table that stores what is known alone; scipy has no types of its own."""
 
 SHARP = (2, 6, 20)
 """Powers of a likeness: the higher, the more the nearest ones count alone."""
@@ -28,6 +32,9 @@ STEPS = 60
 """Steps of the ridge's solver at most."""
 RIDGE_CLUE = 2
 """Which of the clues is the ridge's."""
+_DENSE = 30
+"""A whole product of matrices is quicker than single sums from one known pair in so many on."""
+_BLOCK = 512
 _FEW = 1.0
 """A mean is drawn towards the whole mean as if so many more values had been average."""
 
@@ -40,6 +47,10 @@ class Likeness:
     """Each (m, K) from 0 to 1; the first one is the ridge's."""
     own: Places
     """(m,) the place of the same thing among the known ones, -1 where it is none of them."""
+
+    def only(self, rows: Places) -> Likeness:
+        """Of some of the asked things alone."""
+        return Likeness(tuple(kind[rows] for kind in self.kinds), self.own[rows])
 
     def others(self, kind: int, power: int) -> Floats:
         """A likeness as weights, without the thing itself: (m, K)."""
@@ -67,22 +78,34 @@ class Memory:
         values[drug, protein], known[drug, protein] = value - mean, 1
         return cls(values, known, mean, kron_ridge(values, known, drugs, proteins))
 
-    def ridge_of(self, drugs: Likeness, proteins: Likeness) -> Floats:
-        """What the ridge says of every pair: (m, n)."""
-        found: Floats = drugs.kinds[0] @ self.ridge @ proteins.kinds[0].T + numpy.float32(self.mean)
-        return found
+    @cached_property
+    def sums(self) -> tuple[Table, Table]:
+        """The known values, and which are known, without their gaps: what a weighted mean is summed from."""
+        return _compact(self.values * self.known), _compact(self.known)
+
+    @cached_property
+    def _ridge_table(self) -> Table:
+        return _compact(self.ridge)
+
+    def ridge_of(self, drugs: Likeness, proteins: Likeness, pairs: Places) -> Floats:
+        """What the ridge says of pairs (P, 2): (P,)."""
+        half = drugs.kinds[0] @ self._ridge_table  # (m, T)
+        return paired(half, proteins.kinds[0], pairs) + numpy.float32(self.mean)
 
     def clues(self, drugs: Likeness, proteins: Likeness, pairs: Places) -> Floats:
         """One row for each of the pairs (P, 2), places among the asked drugs and proteins: (P, number of clues)."""
-        row, column = pairs[:, 0], pairs[:, 1]
+        asked = [numpy.unique(side, return_inverse=True) for side in pairs.T]
+        drugs, proteins = drugs.only(asked[0][0]), proteins.only(asked[1][0])
+        row, column = (place.ravel() for _, place in asked)
+        pairs = numpy.stack((row, column), 1)
         has_drug, has_protein = self.is_measured(drugs.own, 1), self.is_measured(proteins.own, 0)
         found = [
             numpy.where(has_drug, self._means(1)[drugs.own], numpy.nan)[row],
             numpy.where(has_protein, self._means(0)[proteins.own], numpy.nan)[column],
-            self.ridge_of(drugs, proteins)[row, column] - self.mean,
+            self.ridge_of(drugs, proteins, pairs) - self.mean,
         ]
-        same = self.values[drugs.own] * has_drug[:, None], self.known[drugs.own] * has_drug[:, None]  # (m, T)
-        like = self.values[:, proteins.own] * has_protein, self.known[:, proteins.own] * has_protein  # (D, n)
+        same = [diags(has_drug.astype(numpy.float32)) @ part[drugs.own] for part in self.sums]  # (m, T)
+        like = [part[:, proteins.own] @ diags(has_protein.astype(numpy.float32)) for part in self.sums]  # (D, n)
         for kind in range(len(proteins.kinds)):
             for power in SHARP:
                 weights = proteins.others(kind, power).T
@@ -91,9 +114,8 @@ class Memory:
             for power in SHARP:
                 weights = drugs.others(kind, power)
                 found.append(_ratio(weights @ like[0], weights @ like[1])[row, column])
-                both = proteins.others(0, power).T
-                top, bottom = weights @ self.values @ both, weights @ self.known @ both
-                found.append(_ratio(top, bottom)[row, column])
+                both = proteins.others(0, power)
+                found.append(_ratio(*(paired(weights @ part, both, pairs) for part in self.sums)))
         found += [self._profiles(drugs.own, proteins.own, axis)[row, column] for axis in (0, 1)]
         found.append((drugs.others(0, 1) * self.known.any(1)).max(1)[row])
         found.append((proteins.others(0, 1) * self.known.any(0)).max(1)[column])
@@ -111,14 +133,19 @@ class Memory:
 
     def _profiles(self, drugs: Places, proteins: Places, axis: int) -> Floats:
         """What drugs (or proteins) that behave alike elsewhere do here: (m, n), NaN unless both were measured."""
-        values, known = (self.values, self.known) if axis == 0 else (self.values.T, self.known.T)
-        left = (values - (values.sum(1) / (known.sum(1) + _FEW))[:, None]) * known
-        length = numpy.sqrt((left**2) @ known.T) + 1e-6
-        alike = numpy.maximum((left @ left.T) / (length * length.T), 0) ** 2
+        there = self.is_measured(drugs, 1)[:, None] & self.is_measured(proteins, 0)
+        if not there.any():
+            return numpy.full(there.shape, numpy.nan, dtype=numpy.float32)
+        values, known = self.sums if axis == 0 else (part.T for part in self.sums)
+        means = numpy.asarray(values.sum(1)).ravel() / (numpy.asarray(known.sum(1)).ravel() + _FEW)
+        left = values - diags(means.astype(numpy.float32)) @ known
+        squares = left.multiply(left) if issparse(left) else left * left
+        shared, products = (one.toarray() if issparse(one) else one for one in (squares @ known.T, left @ left.T))
+        length = numpy.sqrt(shared) + 1e-6
+        alike = numpy.maximum(products / (length * length.T), 0) ** 2
         numpy.fill_diagonal(alike, 0)
         whole = _ratio(alike @ values, alike @ known)
         said: Floats = (whole if axis == 0 else whole.T)[numpy.ix_(drugs, proteins)]
-        there = self.is_measured(drugs, 1)[:, None] & self.is_measured(proteins, 0)
         return numpy.where(there, said, numpy.float32(numpy.nan))
 
 
@@ -128,27 +155,54 @@ def kron_ridge(
     """Weights W (D, T) of the ridge whose answers are `drugs @ W @ proteins.T`; unknown pairs have no weight.
 
     Where every pair is known this is solved at once by the eigenvectors of both likenesses, else by conjugate gradients
-    over the known pairs, which each step costs two products of matrices.
+    over the known pairs. A step never makes the table of all pairs where few are known (the vec trick: Airola &
+    Pahikkala 2018, IEEE Trans. Neural Netw. Learn. Syst. 29:3374). Both likenesses are symmetric.
     """
     if known.all():
         (spread_d, turn_d), (spread_t, turn_t) = (numpy.linalg.eigh(one) for one in (drugs, proteins))
         inner = (turn_d.T @ values @ turn_t) / (numpy.multiply.outer(spread_d, spread_t) + hold)
         closed: Floats = (turn_d @ inner @ turn_t.T).astype(numpy.float32)
         return closed
-    weights = numpy.zeros_like(values)
-    rest = values * known
-    way, size = rest.copy(), float((rest * rest).sum())
-    start = size
+    pairs = numpy.argwhere(known)
+    is_sparse = len(pairs) * _DENSE < known.size
+    table = numpy.zeros(known.shape, dtype=numpy.float32)
+
+    def spread(way: Floats) -> Floats:
+        if is_sparse:
+            return paired(drugs, (csr_matrix((way, pairs.T), shape=known.shape) @ proteins).T, pairs)
+        table[pairs[:, 0], pairs[:, 1]] = way
+        whole: Floats = drugs @ (table @ proteins)
+        return whole[pairs[:, 0], pairs[:, 1]]
+
+    rest = values[pairs[:, 0], pairs[:, 1]].astype(numpy.float32)
+    weights, way = numpy.zeros_like(rest), rest.copy()
+    start = size = float(rest @ rest)
     for _ in range(steps):
         if size <= 1e-8 * start:
             break
-        moved = (drugs @ way @ proteins.T) * known + hold * way
-        step = numpy.float32(size / float((way * moved).sum()))
+        moved = spread(way) + numpy.float32(hold) * way
+        step = numpy.float32(size / float(way @ moved))
         weights += step * way
         rest -= step * moved
-        before, size = size, float((rest * rest).sum())
+        before, size = size, float(rest @ rest)
         way = rest + numpy.float32(size / before) * way
-    return weights
+    table[pairs[:, 0], pairs[:, 1]] = weights
+    return table
+
+
+def _compact(table: Floats) -> Table:
+    """A table as it is, or without its gaps where it has so many that this is quicker."""
+    return csr_matrix(table) if numpy.count_nonzero(table) * _DENSE < table.size else table
+
+
+def paired(one: Floats, other: Floats, pairs: Places) -> Floats:
+    """For each of the pairs (P, 2) the sum over products of a row of (m, K) and a row of (n, K): (P,)."""
+    found = numpy.empty(len(pairs), dtype=numpy.float32)
+    one, other = numpy.ascontiguousarray(one), numpy.ascontiguousarray(other)
+    for start in range(0, len(pairs), _BLOCK):
+        row, column = pairs[start : start + _BLOCK].T
+        found[start : start + _BLOCK] = numpy.einsum("pk,pk->p", one[row], other[column])
+    return found
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:

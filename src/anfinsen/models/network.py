@@ -14,11 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from anfinsen.models.encoder import Encoder
+from anfinsen.models.folding import FoldingHead
 from anfinsen.models.heads import HeadKind, make_head
+from anfinsen.models.pair_trunk import TrunkConfig
+from anfinsen.models.pairing import PairingHead
 from anfinsen.models.windows import read_in_windows
 
 if TYPE_CHECKING:
     from anfinsen.models.graph import Net
+
+PAIRS: HeadKind = "residue-pairs"
+"""The kind of a head that answers for every two residues, and may read attention maps."""
 
 
 class Row(Protocol):
@@ -58,6 +64,8 @@ class HeadShape(NamedTuple):
     kind: HeadKind
     size: int
     conditions: int = 0
+    trunk: TrunkConfig | None = None
+    """Of a head for pairs of residues."""
 
 
 class Network(nn.Module):
@@ -67,11 +75,13 @@ class Network(nn.Module):
         super().__init__()
         self.body = body
         self.shapes = dict(heads)
-        dim = cast(Body, body).dim
-        self.heads = nn.ModuleDict({name: _make_head(shape, dim) for name, shape in heads.items()})
+        self.heads = nn.ModuleDict({name: _make_head(shape, cast(Body, body)) for name, shape in heads.items()})
 
     def forward(self, row: Row, task: str) -> Tensor:
-        """The outputs of one task's head: (B, size), (R, size), or (len(chosen), size)."""
+        """The outputs of one task's head: (B, size), (R, size), (len(chosen), size), or a row for each two residues."""
+        if self.shapes[task].kind == PAIRS:
+            states, lengths, maps = self.states_and_maps(row.tokens, row.lengths)
+            return self.ask(task, states, lengths, row.conditions, maps=maps)
         states, lengths = self.states(row.tokens, row.lengths)
         if row.chosen is not None:
             states = states[row.chosen]
@@ -82,21 +92,59 @@ class Network(nn.Module):
         body = cast(Body, self.body)
         return read_in_windows(body.residues, tokens, lengths, body.longest)
 
+    def states_and_maps(
+        self, tokens: Tensor, lengths: Sequence[int]
+    ) -> tuple[Tensor, list[int], Sequence[Tensor] | None]:
+        """The states, and each chain's attention maps (K, L, L) from the same pass; None of a body that gives none.
+
+        Maps of a chain that is longer than a window are of the whole chain: rotary positions have no longest input.
+        """
+        if not attention_maps_of(self.body):
+            return *self.states(tokens, lengths), None
+        states, residues, maps = cast(NativeBody, self.body).with_maps(tokens, lengths)
+        if max(residues, default=0) > cast(Body, self.body).longest:
+            states, residues = self.states(tokens, lengths)
+        return states, residues, maps
+
+    def reads_maps(self, tasks: Sequence[str]) -> bool:
+        """Whether one of these tasks has a head that reads attention maps."""
+        return any(self.shapes[task].kind == PAIRS for task in tasks)
+
     def ask(
-        self, task: str, states: Tensor, lengths: Sequence[int], conditions: Tensor, net: Net | None = None
+        self,
+        task: str,
+        states: Tensor,
+        lengths: Sequence[int],
+        conditions: Tensor,
+        net: Net | None = None,
+        maps: Sequence[Tensor] | None = None,
     ) -> Tensor:
-        """One head on states that are already there; `net` are the residue graphs, for a head that reads them."""
+        """One head on states that are already there.
+
+        `net` are the residue graphs and `maps` the attention maps of each chain, for the heads that read them.
+        """
+        if self.shapes[task].kind == PAIRS:
+            return cast(Tensor, self.heads[task](states, lengths, conditions, maps))
         if self.shapes[task].kind == "graph":
             return cast(Tensor, self.heads[task](states, lengths, conditions, net))
         return cast(Tensor, self.heads[task](states, lengths, conditions))
 
 
-def _make_head(shape: HeadShape, dim: int) -> nn.Module:
+def _make_head(shape: HeadShape, body: Body) -> nn.Module:
     if shape.kind == "graph":
         from anfinsen.models.graph import GraphHead  # PyTorch Geometric takes seconds to import
 
-        return GraphHead(dim, shape.size)
-    return make_head(shape.kind, dim, shape.size, shape.conditions)
+        return GraphHead(body.dim, shape.size)
+    if shape.kind == PAIRS:
+        return FoldingHead(body.dim, shape.size, shape.trunk, attention_maps_of(body))
+    if shape.kind == "pairing":
+        return PairingHead(body.dim, shape.size, shape.conditions)
+    return make_head(shape.kind, body.dim, shape.size, shape.conditions)
+
+
+def attention_maps_of(body: object) -> int:
+    """How many attention maps a body gives beside its states; none of most."""
+    return int(getattr(body, "maps", 0))
 
 
 class NativeBody(nn.Module):
@@ -107,6 +155,18 @@ class NativeBody(nn.Module):
         self.encoder = encoder
         self.dim = dim
         self.longest = longest - 2
+
+    @property
+    def maps(self) -> int:
+        """How many attention maps it has: one for each head of each layer."""
+        config = cast(Encoder, self.encoder).config
+        return config.layers * config.heads
+
+    def with_maps(self, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int], list[Tensor]]:
+        """Residue states (R, C), the residues' lengths, and each chain's attention maps (K, L, L)."""
+        states, maps = cast(Encoder, self.encoder).with_attentions(tokens, lengths)
+        inside = [one[:, 1:-1, 1:-1] for one in maps]
+        return states[residue_places(lengths, states.device)], [length - 2 for length in lengths], inside
 
     def residues(self, tokens: Tensor, lengths: Sequence[int], layer: int | None = None) -> tuple[Tensor, list[int]]:
         """Residue states (R, C) and lengths; of the last layer after its norm, or after `layer` blocks."""

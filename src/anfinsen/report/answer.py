@@ -16,7 +16,7 @@ from anfinsen.data.neighbours import is_far
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import COVERAGE, Answer, Number, Tokens
 
-Kind = Literal["label", "labels", "number", "tracks", "tokens", "values", "other"]
+Kind = Literal["label", "labels", "number", "tracks", "tokens", "values", "contacts", "other"]
 Band = Literal["high", "fair", "low", "very low"]
 
 _KEYS: dict[str, Kind] = {
@@ -26,6 +26,7 @@ _KEYS: dict[str, Kind] = {
     "tokens": "tokens",
     "values": "values",
     "value": "number",
+    "contacts": "contacts",
 }
 _BANDS: tuple[tuple[int, Band], ...] = ((90, "high"), (70, "fair"), (50, "low"))
 _NEAR = "in the mean: so near is the truth for nine residues in ten of a new protein"
@@ -129,6 +130,9 @@ def brief(answer: Answer, task: Task | None = None) -> str:
     if kind == "values":
         known = [value for value in answer["values"] if value is not None]
         return f"{quantity(min(known))} to {quantity(max(known))}" if known else "no residue answered"
+    if kind == "contacts":
+        likely = sum(share >= 0.5 for _, _, share in answer["contacts"])
+        return f"{likely} likely contacts, {len(answer['contacts']) - likely} possible ones"
     return json.dumps({key: value for key, value in answer.items() if key != "reach"}, ensure_ascii=False)
 
 
@@ -191,6 +195,9 @@ def confidence(answer: Answer, task: Task | None) -> Confidence | None:
     if kind == "tracks" and "sets" in answer:
         count = sum(bool(letters) for letters in answer["sets"])
         return Confidence("range", f"{count} of {len(answer['sets'])} residues", _NOT_RULED_OUT)
+    if kind == "contacts" and answer.get("confidence"):
+        mean = sum(answer["confidence"]) / len(answer["confidence"])
+        return Confidence(band(mean), percent(mean), "mean lDDT that is expected of the distances")
     if kind == "number" and answer.get("low") is not None and answer.get("high") is not None:
         low, high, unit = answer["low"], answer["high"], str(answer.get("unit", ""))
         figure = f"{quantity(low)} to {quantity(high)}\N{NO-BREAK SPACE}{unit}".strip()

@@ -17,7 +17,7 @@ from anfinsen.inference.prediction import Prediction
 from anfinsen.report import answer as words
 from anfinsen.report.along import Track, make_track
 from anfinsen.report.answer import Confidence, Nearness
-from anfinsen.report.draw import Bar, range_plot, share_bars
+from anfinsen.report.draw import Bar, contact_map, range_plot, share_bars
 from anfinsen.report.grouping import arranged
 from anfinsen.report.profile import charge, kilodalton
 from anfinsen.report.standing import Standing, find_standing
@@ -187,6 +187,10 @@ def _picture(answer: Answer, task: Task | None) -> tuple[Markup, str]:
         return range_plot(
             answer["value"], answer.get("low"), answer.get("high"), str(answer.get("unit", "")), _span(answer, task)
         ), "number"
+    if kind == "contacts" and answer.get("confidence"):
+        length, told = len(answer["confidence"]), words.brief(answer, task)
+        title = f"Residues 1 to {length} to the right and downwards; the darker a point, the likelier the two touch"
+        return contact_map(answer["contacts"], length, title=title, description=told), "contacts"
     return Markup(""), kind
 
 

@@ -55,6 +55,23 @@ def picture(parts: Iterable[Markup], *, title: str, description: str, height: fl
     return frame.format(style, round(height), title, description, Markup("").join(parts))
 
 
+def contact_map(contacts: Sequence[tuple[int, int, float]], length: int, *, title: str, description: str) -> Markup:
+    """A square of `length` residues a side, a point for each contact (i, j, share) on both sides of its diagonal.
+
+    The surer, the darker; 1-based residues run to the right and downwards.
+    """
+    size = max(1.0, length / 110)
+    point = Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" opacity="{:.2f}"/>')
+    parts = [point.format(x - 1, y - 1, size, size, share) for i, j, share in contacts for x, y in ((i, j), (j, i))]
+    square = Markup(
+        '<svg class="pic" role="img" width="100%" height="240" viewBox="-1 -1 {0} {0}" preserveAspectRatio="xMinYMid" '
+        'fill="currentColor"><title>{1}</title><desc>{2}</desc>'
+        '<path d="M0 0H{3}V{3}H0ZL{3} {3}" fill="none" stroke="currentColor" stroke-opacity="0.4" '
+        'vector-effect="non-scaling-stroke"/>{4}</svg>'
+    )
+    return square.format(length + 2, title, description, length, Markup("").join(parts))
+
+
 def words(x: float, y: float, text: str, *, anchor: str = "start", style: str = "") -> Markup:
     """Text at x percent and y pixels."""
     return Markup('<text x="{}%" y="{}" text-anchor="{}" class="{}">{}</text>').format(_at(x), y, anchor, style, text)

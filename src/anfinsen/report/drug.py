@@ -3,6 +3,7 @@
 affinity.csv    protein, drug, pkd, low, high, how far from training; one row a pair, tightest first
 molecules.csv   each molecule in its standard form, what was changed, its properties and its alerts
 refused.csv     what was not answered, why, and what to do
+reasons.csv     of the tightest pairs, if asked for: what the answer loses without each atom and each residue
 report.html     drawings in which the atoms that hold the answer up are coloured, with intervals and warnings
 """
 
@@ -20,9 +21,11 @@ from numpy.typing import NDArray
 
 from anfinsen.drug.alerts import CATALOGS
 from anfinsen.drug.drawing import draw
+from anfinsen.drug.features import ELEMENTS
 from anfinsen.drug.molecule import Molecule
 from anfinsen.drug.properties import MEANINGS
 from anfinsen.errors import InputError
+from anfinsen.explain.binding import ORDERS, Reason, reason
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.report.answer import plain
 from anfinsen.report.glossary import anchor
@@ -34,6 +37,8 @@ from anfinsen.tasks.targets import Answer
 
 COLUMNS = ("protein", "drug", "pkd", "low", "high")
 """The columns that others rely on; what follows them may grow."""
+REASONS = ("protein", "drug", "kind", "position", "name", "weight")
+"""The columns of reasons.csv; positions count from 1, of atoms in the order of the standard formula."""
 MOST_LINES = 1000
 """Pairs in the report; the table has all."""
 SCALE = (4.0, 11.0)
@@ -49,8 +54,15 @@ def write_drug_folder(
     molecules: Sequence[Molecule],
     refused: Sequence[InputError],
     reasons: int,
-) -> None:
-    """Write the tables, and the report with the reasons of the first so many answers."""
+    *,
+    is_judged: bool = False,
+    remarks: Sequence[str] = (),
+) -> list[str]:
+    """Write the tables, and the report with the reasons of the first so many answers.
+
+    `is_judged` holds each reason against random ones, writes the reasons as a table and tells in sentences how far
+    they can be believed; `remarks` stand at the head of the report.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     further = ("regime", "measured", "far", "nearest_drug", "drug_likeness", "nearest_protein", "protein_likeness")
     write_table(folder / "affinity.csv", (*COLUMNS, *further), [_row(answer) for answer in answers], raw=False)
@@ -58,7 +70,14 @@ def write_drug_folder(
     write_table(folder / "molecules.csv", chemistry, [_chemistry(one) for one in molecules], raw=False)
     write_refused(folder / "refused.csv", refused)
     chains, drugs = {one.id: one for one in proteins}, {one.id: one for one in molecules}
-    cards = [_card(answer, predictor, chains[answer["protein"]], drugs[answer["drug"]]) for answer in answers[:reasons]]
+    found = [
+        (answer, chains[answer["protein"]], drugs[answer["drug"]]) for answer in answers[:reasons]
+    ]  # fmt: skip
+    why = [reason(predictor, protein, molecule, orders=ORDERS if is_judged else 0) for _, protein, molecule in found]
+    cards = [_card(*one, because) for one, because in zip(found, why, strict=True)]
+    if is_judged:
+        rows = [row for one, because in zip(found, why, strict=True) for row in _credits(*one, because)]
+        write_table(folder / "reasons.csv", REASONS, rows, raw=False)
     record = predictor.bundle.record
     page = _environment().from_string(_resource("drug.html.jinja")).render(
         policy=POLICY,
@@ -68,6 +87,7 @@ def write_drug_folder(
         count=len(answers),
         cards=cards,
         refused=refused,
+        remarks=remarks,
         terms=[(anchor(term), term, text) for term, text in sorted(TERMS.items(), key=lambda one: one[0].casefold())],
         limits=LIMITS,
         scale=SCALE,
@@ -81,6 +101,8 @@ def write_drug_folder(
     )  # fmt: skip
     with written_beside(folder / "report.html") as file:
         file.write("\n".join(plain(line) for line in page.split("\n")))
+    titled = zip(cards, why, strict=True)
+    return [f"{card['title']}: {because.sentence()}" for card, because in titled] if is_judged else []
 
 
 def _row(answer: Answer) -> Row:
@@ -114,16 +136,27 @@ def _line(answer: Answer) -> dict[str, Any]:
     return {**answer, "left": at[0], "middle": at[1], "width": at[2] - at[0]}
 
 
-def _card(answer: Answer, predictor: AffinityPredictor, protein: Protein, molecule: Molecule) -> dict[str, Any]:
-    reason = predictor.reason(protein, molecule)
-    strongest = numpy.argsort(-reason.residues)[:1]
+def _credits(answer: Answer, protein: Protein, molecule: Molecule, because: Reason) -> list[Row]:
+    place = {"protein": protein.id, "drug": molecule.id}
+    atoms = [ELEMENTS[kind] if kind < len(ELEMENTS) else "other" for kind in molecule.atoms[:, 0].tolist()]
+    return [
+        {**place, "kind": kind, "position": at, "name": name, "weight": round(weight, 4)}
+        for kind, names, one in (("atom", atoms, because.atoms), ("residue", protein.sequence, because.residues))
+        for at, (name, weight) in enumerate(zip(names, one.weights.tolist(), strict=True), 1)
+    ]
+
+
+def _card(answer: Answer, protein: Protein, molecule: Molecule, because: Reason) -> dict[str, Any]:
+    residues = because.residues.weights
+    strongest = numpy.argsort(-residues)[:1]
     return {
         "title": f"{molecule.id} and {protein.id}",
         "sentence": say(answer),
         # drawn from atoms and bonds by our own child process: it holds no text of a stranger
-        "picture": Markup(draw(molecule.smiles, reason.atoms.tolist())),
-        "track": Markup(track(reason.residues)),
-        "track_words": _stretch(reason.residues, int(strongest[0])),
+        "picture": Markup(draw(molecule.smiles, because.atoms.weights.tolist())),
+        "track": Markup(track(residues)),
+        "track_words": _stretch(residues, int(strongest[0])),
+        "believed": because.sentence() if because.is_judged else "",
         "smiles": molecule.smiles,
         "messages": molecule.messages,
         "alerts": [(alert.catalog, alert.name, CATALOGS[alert.catalog]) for alert in molecule.alerts],

@@ -295,12 +295,14 @@ def write_page(
     *,
     about: Mapping[str, str],
     refused: Sequence[InputError] = (),
+    eyebrow: str = "mutations",
 ) -> None:
-    """The page with all proteins."""
+    """The page with all proteins; `eyebrow` says above the title what it is about."""
     environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
     page = environment.from_string(_resource("heat.html.jinja")).render(
         policy=POLICY,
         style=Markup(_resource("heat.css")),
+        eyebrow=eyebrow,
         title=title,
         standfirst=standfirst,
         sections=sections,

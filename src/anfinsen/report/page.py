@@ -102,6 +102,7 @@ def invented(task: Task) -> Any:
     """An answer to outputs that no network made: the shape is right, the figures mean nothing."""
     generator = numpy.random.default_rng(1)
     length = (len(_PROTEIN),) if task.target.per_residue else ()
+    length = (len(_PROTEIN) ** 2,) if task.target.per_pair else length
     outputs = generator.normal(size=(*length, task.target.size))
     example = Example(_PROTEIN, partner=_PARTNER) if task.of_pairs else Example(_PROTEIN)
     return task.answers([outputs], [example], {})[0]

@@ -13,9 +13,14 @@
     problem     errors as JSON: where, what came, what was expected, what to do
     schema      the OpenAPI page, completed from the menu
     asking      the routes that ask, at once or as a job
-    app         the application: the other routes, errors, the page
+    looking     the routes that look closer at one protein: mutations, reasons, a fold, drugs
+    closer      what the child does for them
+    school      trainings and lessons, each a child process of the command line in a folder of its own
+    training    their routes, with every step as it happens
+    files       the web app's built files
+    app         the application: the other routes, errors
     run         settings, token, socket, uvicorn
-    page.*      the first page, without any outside request
+    static      the web app, built from the folder web by scripts/web; it asks nobody but this server
 
 The process that speaks to the network never loads a model, and no text from a request is ever part of a path. It may
 not import the training room.

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse
-from jinja2 import Environment, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -33,10 +30,14 @@ from anfinsen.serve.contract import (
     Refusal,
 )
 from anfinsen.serve.desk import Desk
+from anfinsen.serve.files import add_files
 from anfinsen.serve.guard import COOKIE, HEADERS, Guard, session
+from anfinsen.serve.looking import add_looking_closer
 from anfinsen.serve.problem import Refused, fault, of_error, of_http, of_record, of_validation, refuse
 from anfinsen.serve.reading import read
 from anfinsen.serve.schema import complete
+from anfinsen.serve.school import School
+from anfinsen.serve.training import add_school
 
 _ABOUT = """Deep learning on proteins: from a sequence to what a protein is, does and bears, with honest confidence.
 
@@ -49,13 +50,15 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(desk: Desk, *, token: str = "") -> FastAPI:
-    """The application over an open desk; with a token, only who knows it is answered."""
+def make_app(desk: Desk, *, token: str = "", school: School | None = None) -> FastAPI:
+    """The application over an open desk; with a token, only who knows it is answered; with a school, it trains too."""
 
     @asynccontextmanager
     async def until_closed(_: FastAPI) -> AsyncIterator[None]:
         yield
         await run_in_threadpool(desk.close)
+        if school is not None:
+            await run_in_threadpool(school.close)
         desk.store.close()
 
     app = FastAPI(
@@ -70,12 +73,15 @@ def make_app(desk: Desk, *, token: str = "") -> FastAPI:
     )
     app.add_middleware(Guard, token=token, limits=desk.limits)
     _handle_errors(app)
-    _add_page(app, desk)
+    add_files(app)
     _add_looking(app, desk)
+    add_looking_closer(app, desk)
     add_asking(app, desk)
     add_jobs(app, desk)
     add_events(app, desk)
     add_results(app, desk)
+    if school is not None:
+        add_school(app, school)
     if token:
         _add_session(app, token)
 
@@ -120,31 +126,7 @@ def _handle_errors(app: FastAPI) -> None:
         return response
 
 
-# The page -----------------------------------------------------------------------------------------------------------
-
-
-def _add_page(app: FastAPI, desk: Desk) -> None:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    page = environment.from_string(_file("page.html.jinja")).render(
-        version=__version__, limits=desk.limits, model=desk.model["name"], questions=len(desk.menu)
-    )
-
-    @app.get("/", include_in_schema=False)
-    @app.get("/r/{id}", include_in_schema=False)
-    def show_page() -> HTMLResponse:
-        return HTMLResponse(page)
-
-    @app.get("/page.css", include_in_schema=False)
-    def style() -> Response:
-        return Response(_file("page.css"), media_type="text/css")
-
-    @app.get("/page.js", include_in_schema=False)
-    def script() -> Response:
-        return Response(_file("page.js"), media_type="text/javascript")
-
-
-def _file(name: str) -> str:
-    return resources.files("anfinsen.serve").joinpath(name).read_text(encoding="utf-8")
+# Sessions ----------------------------------------------------------------------------------------------------------
 
 
 def _add_session(app: FastAPI, token: str) -> None:
@@ -185,7 +167,7 @@ def _add_looking(app: FastAPI, desk: Desk) -> None:
     @app.get("/v1/tasks", tags=["Service"], summary="Every question that is answered, in words.")
     def tasks() -> dict[str, Any]:
         """The model, and of each task its question, explanation, conditions, terms, limits and the answer's shape."""
-        return {"model": dict(desk.model), "tasks": list(desk.menu.values())}
+        return {"model": dict(desk.model), "tasks": list(desk.menu.values()), "looks": desk.looks}
 
     @app.post("/v1/check", tags=["Ask"], summary="What would be asked? Nothing is computed.")
     def check(asked: Proteins) -> Checked:

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import Depends, FastAPI, Header, Path, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from anfinsen.serve.contract import Answered, Job, Links, Model, Problem, Question, TaskQuestion
+from anfinsen.serve.contract import Answered, Job, Links, Model, Prediction, Problem, Question, TaskQuestion
 from anfinsen.serve.desk import Desk
 from anfinsen.serve.guard import REPORT_POLICY, address_of
 from anfinsen.serve.problem import of_record, refuse
@@ -277,6 +277,15 @@ def add_results(app: FastAPI, desk: Desk) -> None:
         lines: Iterator[str] = read_lines(desk.store.path, id)
         headers = {"Content-Disposition": 'attachment; filename="predictions.jsonl"'}
         return StreamingResponse(lines, media_type=LINES, headers=headers)
+
+    @app.get("/v1/jobs/{id}/answers/{number}", tags=["Jobs"], summary="One protein of a job, by its place.")
+    def one_answer(id: str, number: Annotated[int, Path(ge=0, le=10**9)]) -> Prediction:
+        """The line of predictions.jsonl of the protein that was asked as the so-many-th, counted from 0."""
+        _found(desk, id)
+        line = desk.store.protein(id, number)
+        if line is None:
+            raise refuse(404, "no_protein", "the address", "This protein is not answered.", "Wait, or look at the job.")
+        return Response(line, media_type="application/json")  # type: ignore[return-value]
 
     @app.get(
         "/v1/jobs/{id}/request", response_model=Question, tags=["Jobs"], summary="The request that remakes the job."

@@ -14,15 +14,19 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 Conditions = dict[str, Annotated[float, Field(allow_inf_nan=False)]]
 
 
-class _Asked(BaseModel):
+class Asked(BaseModel):
+    """What a request holds; unknown keys are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class _Told(BaseModel):
+class Told(BaseModel):
+    """What an answer holds."""
+
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
-class Chain(_Asked):
+class Chain(Asked):
     """One protein by name."""
 
     id: str = ""
@@ -53,7 +57,7 @@ Sequences = Annotated[
 ]
 
 
-class Proteins(_Asked):
+class Proteins(Asked):
     """Proteins to be looked at."""
 
     sequences: Sequences = Field(
@@ -76,7 +80,7 @@ class Question(TaskQuestion):
     """Names from /v1/tasks; left out, everything is asked that fits."""
 
 
-class Problem(_Told):
+class Problem(Told):
     """Why something is refused or failed, for people and for programs."""
 
     code: str
@@ -95,7 +99,7 @@ class Problem(_Told):
     """The record's name, where one is meant."""
 
 
-class Refusal(_Told):
+class Refusal(Told):
     """The body of every answer with a status of 400 or more."""
 
     error: Problem
@@ -104,7 +108,7 @@ class Refusal(_Told):
     """The records that are refused, where no record was left."""
 
 
-class Model(_Told):
+class Model(Told):
     """Who answers."""
 
     name: str
@@ -115,7 +119,7 @@ class Model(_Told):
     """The version of Anfinsen."""
 
 
-class Prediction(_Told):
+class Prediction(Told):
     """One protein, exactly as a line of predictions.jsonl holds it."""
 
     id: str
@@ -132,7 +136,7 @@ class Prediction(_Told):
     """The residues that were read."""
 
 
-class Answered(_Told):
+class Answered(Told):
     """Every protein that was answered, in the order asked, and what was not answered."""
 
     predictions: list[Prediction]
@@ -145,7 +149,7 @@ class Answered(_Told):
     """Who answered."""
 
 
-class Looked(_Told):
+class Looked(Told):
     """One record that can be answered."""
 
     id: str
@@ -156,7 +160,7 @@ class Looked(_Told):
     """What was mended and what must be minded."""
 
 
-class Checked(_Told):
+class Checked(Told):
     """What would be asked; nothing has been computed."""
 
     accepted: tuple[Looked, ...]
@@ -169,7 +173,7 @@ class Checked(_Told):
     """Records that stand there twice and are answered once."""
 
 
-class Links(_Told):
+class Links(Told):
     """Where the parts of a job are."""
 
     job: str
@@ -186,7 +190,7 @@ class Links(_Told):
     """The job in the browser."""
 
 
-class Job(_Told):
+class Job(Told):
     """How a job stands."""
 
     id: str
@@ -219,14 +223,14 @@ class Job(_Told):
     """Where its parts are."""
 
 
-class Key(_Asked):
+class Key(Asked):
     """What opens a session in a browser."""
 
     token: str = Field(max_length=1_000)
     """The token that the server printed when it started."""
 
 
-class Health(_Told):
+class Health(Told):
     """Whether the service is well; asks for no token and tells nothing about anybody."""
 
     status: Literal["ready", "starting"]
@@ -239,7 +243,7 @@ class Health(_Told):
     """The version of Anfinsen."""
 
 
-class Limit(_Told):
+class Limit(Told):
     """One limit."""
 
     name: str

@@ -67,9 +67,10 @@ class Desk:
         self.store, self.crew, self.limits = store, crew, limits
         self.model: Mapping[str, str] = {}
         self.menu: Mapping[str, Mapping[str, Any]] = {}
+        self.looks: tuple[str, ...] = ()
         self._changed = threading.Condition()
         self._waiting: dict[str, _Waiting] = {}
-        self._reports: deque[tuple[str, Future[str]]] = deque()
+        self._errands: deque[tuple[Callable[[], None], Future[Any]]] = deque()
         self._listeners: dict[str, set[Callable[[], None]]] = {}
         self._now: _Batch | None = None
         self._is_closing = False
@@ -79,6 +80,7 @@ class Desk:
         """Start the child, take up what an earlier server left, and begin."""
         told = self.crew.start()
         self.model, self.menu = told["model"], {entry["name"]: entry for entry in told["tasks"]}
+        self.looks = tuple(told.get("looks", ()))
         self.store.reopen(self.model)
         for id, todo in self.store.waiting():
             row = self.store.find(id)
@@ -91,7 +93,7 @@ class Desk:
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-            waiting = [made for _, made in self._reports]
+            waiting = [made for _, made in self._errands]
         self.crew.stop()
         if self._thread.is_alive():
             self._thread.join(10)
@@ -180,7 +182,24 @@ class Desk:
             made.set_result(html)
             return made
         with self._changed:
-            self._reports.append((id, made))
+            self._errands.append((lambda: self._report(id, made), made))
+            self._changed.notify_all()
+        return made
+
+    def look(self, message: Mapping[str, Any]) -> Future[dict[str, Any]]:
+        """Have the child look closer at something, between two batches. Refused where too many wait."""
+        made: Future[dict[str, Any]] = Future()
+        with self._changed:
+            if len(self._errands) >= self.limits.queue_jobs:
+                raise refuse(
+                    429,
+                    "queue_full",
+                    "the queue",
+                    "Too much waits already.",
+                    "Ask again.",
+                    headers={"Retry-After": "30"},
+                )
+            self._errands.append((lambda: self._look(message, made), made))
             self._changed.notify_all()
         return made
 
@@ -218,14 +237,14 @@ class Desk:
                 self.store.purge(days=self.limits.keep_days, size=self.limits.kept_bytes)
                 purged = time.monotonic()
             with self._changed:
-                report = self._reports.popleft() if self._reports else None
-                batch = self._now = None if report is not None else self._next()
-                if report is None and batch is None:
+                errand = self._errands.popleft()[0] if self._errands else None
+                batch = self._now = None if errand is not None else self._next()
+                if errand is None and batch is None:
                     self._changed.wait(PURGE_SECONDS)
                     continue
             try:
-                if report is not None:
-                    self._report(*report)
+                if errand is not None:
+                    errand()
                 elif batch is not None:
                     self._ask(batch)
             except Exception:  # noqa: BLE001 - the desk outlives whatever happens to one batch
@@ -348,3 +367,16 @@ class Desk:
             made.set_result(html or "")
         except (WorkerDied, AnfinsenError) as death:
             made.set_exception(AnfinsenError(f"The report could not be made: {death}.", remedy="Ask for it again."))
+
+    def _look(self, message: Mapping[str, Any], made: Future[dict[str, Any]]) -> None:
+        if not made.set_running_or_notify_cancel():
+            return  # nobody waits for it any more
+        try:
+            (reply,) = self.crew.ask({"kind": "look", **message}, 1, self.limits.look_seconds)
+        except (WorkerDied, AnfinsenError) as death:
+            made.set_exception(AnfinsenError(f"It could not be looked at: {death}.", remedy="Ask for a shorter one."))
+            return
+        if "told" in reply:
+            made.set_result(reply["told"])
+        else:
+            made.set_exception(AnfinsenError(reply["fault"], remedy=reply["remedy"]))

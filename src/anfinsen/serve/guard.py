@@ -26,13 +26,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anfinsen.limits import LIMITS, Limits
+from anfinsen.serve.files import ASSETS, PLACES, SCREENS
 from anfinsen.serve.problem import Refused, refuse
 
 COOKIE = "anfinsen_session"
-OPEN = ("/", "/page.css", "/page.js", "/v1/health", "/v1/session")
-"""What needs no token: the page itself, which holds nobody's data, and the way in."""
-PAGES = "/r/"
-"""The page under a job's address; the same file as '/'."""
+OPEN = (*SCREENS, "/v1/health", "/v1/session")
+"""What needs no token: the app itself, which holds nobody's data, and the way in."""
+PAGES = (ASSETS, *PLACES)
+"""How the addresses of the app's own files begin, and those under which it shows a job or a training."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -132,8 +133,9 @@ class Guard:
             raise refuse(
                 403, "origin", "the Origin header", "Another site's page asked.", "Ask from the page served here."
             )
-        wait = self._rate.wait(address_of(scope))
-        if wait > 0 and scope["path"] != "/v1/health":
+        path = scope["path"]
+        wait = 0.0 if path.startswith(ASSETS) or path == "/v1/health" else self._rate.wait(address_of(scope))
+        if wait > 0:
             raise refuse(
                 429,
                 "rate",
@@ -142,7 +144,6 @@ class Guard:
                 f"Wait {wait:.0f} seconds; put many sequences into one request.",
                 headers={"Retry-After": str(int(wait) + 1)},
             )
-        path = scope["path"]
         if self._token and path not in OPEN and not path.startswith(PAGES) and not self._is_known(headers):
             raise refuse(
                 401,

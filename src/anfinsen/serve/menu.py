@@ -7,14 +7,19 @@ read from an answer to invented outputs, so that it cannot differ from what the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isinf
 from typing import Any
 
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.prediction import Prediction
-from anfinsen.report.answer import kind_of
+from anfinsen.report.answer import kind_of, letter_names
 from anfinsen.report.card import make_card
+from anfinsen.report.grouping import group_of
 from anfinsen.report.page import invented, shortened
-from anfinsen.tasks.base import Task
+from anfinsen.report.standing import find_standing, metric_title
+from anfinsen.tasks.base import GROUPS, Task
+from anfinsen.tasks.targets import Number
+from anfinsen.tasks.values import Values
 
 MOST_NAMES = 40
 """Class names that a schema lists; more are told as text."""
@@ -30,8 +35,8 @@ _REACH = {
 }
 
 
-def entry(task: Task) -> dict[str, Any]:
-    """Everything that a stranger is told about a task."""
+def entry(task: Task, record: TaskRecord | None = None) -> dict[str, Any]:
+    """Everything that a stranger is told about a task, and what its bundle keeps of it."""
     answer = invented(task)
     shape = shape_of(answer, task.target.labels)
     return {
@@ -41,6 +46,15 @@ def entry(task: Task) -> dict[str, Any]:
         "explanation": task.explanation,
         "limits": task.limits,
         "terms": dict(task.terms),
+        "group": GROUPS.get(group_of(answer, task), group_of(answer, task)),
+        "place": list(GROUPS).index(group_of(answer, task)) if group_of(answer, task) in GROUPS else len(GROUPS),
+        "leads": task.leads,
+        "kind": kind_of(answer),
+        "letters": letter_names(task),
+        "zones": _zones(task),
+        "span": _span(task),
+        "standing": _standing(task, record),
+        "source": _source(task, record),
         "of_pairs": task.of_pairs,
         "conditions": [{"name": one.name, "unit": one.unit, "meaning": one.meaning} for one in task.conditions],
         "answer": {
@@ -50,6 +64,52 @@ def entry(task: Task) -> dict[str, Any]:
             "required": ["reach"],
             "example": {**shortened(answer), "reach": {"far": False, "nearest_identity": 0.62, "nearest_id": "P00698"}},
         },
+    }
+
+
+def _zones(task: Task) -> list[tuple[float | None, str]]:
+    """Upper end and name of each zone of a number a residue, None where a zone has no end."""
+    zones = task.target.zones if isinstance(task.target, Values) else ()
+    return [(None if isinf(end) else end, name) for end, name in zones]
+
+
+def _span(task: Task) -> list[float]:
+    """Where most numbers of the training lie, so that one protein's place among them can be drawn."""
+    if not isinstance(task.target, Number):
+        return []
+    return [task.target.center - 2 * task.target.spread, task.target.center + 2 * task.target.spread]
+
+
+def _standing(task: Task, record: TaskRecord | None) -> dict[str, Any] | None:
+    """How good the answers usually are: the headline score, its rivals, and the verdict."""
+    found = find_standing(record.scores, task) if record is not None else None
+    if found is None:
+        return None
+    rows = [(found.score, "ours"), *((one, "baseline") for one in found.baselines[:3])]
+    rows += [(one, "published") for one in found.published[:2]]
+    return {
+        "headline": found.headline,
+        "circumstance": found.circumstance,
+        "verdict": found.verdict,
+        "brief": found.brief,
+        "is_weak": found.is_weak,
+        "metric": metric_title(found.score.metric),
+        "lower_is_better": found.lower_is_better,
+        "rows": [
+            {"model": one.model if kind != "ours" else "This model", "kind": kind, "value": one.value, "low": one.low,
+             "high": one.high, "n": one.n}
+            for one, kind in rows
+        ],
+    }  # fmt: skip
+
+
+def _source(task: Task, record: TaskRecord | None) -> dict[str, Any]:
+    """What it was learned from, and who published figures beside it."""
+    return {
+        "dataset": record.dataset if record is not None else "",
+        "licence": record.licence if record is not None else "",
+        "trained_on": record.trained_on if record is not None else 0,
+        "references": sorted({one.source for one in task.published}),
     }
 
 
@@ -84,6 +144,8 @@ def card(prediction: Prediction, tasks: Mapping[str, Task], records: Mapping[str
             {
                 "task": name,
                 "title": made.title,
+                "kind": made.kind,
+                "group": GROUPS.get(group_of(answer, tasks.get(name)), ""),
                 "question": made.question,
                 "brief": made.brief,
                 "sentence": made.sentence,

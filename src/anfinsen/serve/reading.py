@@ -7,9 +7,12 @@ JSON for the store and for the child that answers. It knows no network.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy
 
 from anfinsen.data.example import Example
 from anfinsen.data.raw import RawRecord, place, refuse_name
@@ -19,8 +22,14 @@ from anfinsen.errors import InputError, UnknownNameError, UsageError
 from anfinsen.limits import LIMITS, Limits
 from anfinsen.serve.contract import Chain, Item, Proteins, Question
 from anfinsen.serve.problem import Refused, of_record, refuse
+from anfinsen.structure.backbone import Backbone
+from anfinsen.structure.formats import read_chains
 from anfinsen.structure.protein import Message, Protein
 
+_STRUCTURE = re.compile(r"\s*(?:#[^\n]*\s+)*(?:data_|(?:HEADER|TITLE|COMPND|REMARK|CRYST1|MODEL|ATOM|HETATM) )")
+"""How the text of an mmCIF or PDB file begins, and no FASTA does."""
+_NAMED = re.compile(r"\s*(?:#[^\n]*\s+)*(?:data_([\w-]{1,40})|HEADER.{56}(\w{4})\b)")
+"""Where such a text says what it is called: the block of an mmCIF file, the code in the head of a PDB file."""
 Menu = Mapping[str, Mapping[str, Any]]
 """The tasks that are answered, by name, as `menu.entry` tells them."""
 
@@ -67,6 +76,10 @@ def read(asked: Proteins, *, limits: Limits = LIMITS) -> Read:
 def _records(asked: Proteins, limits: Limits) -> Iterator[Example | InputError | Merged]:
     if isinstance(asked.sequences, str):
         text = asked.sequences.encode("utf-8", "surrogatepass")  # half a character becomes bytes that are refused
+        if _STRUCTURE.match(asked.sequences):
+            for chain in read_chains(_name_of(asked.sequences), text, limits=limits):
+                yield _without_file(chain if isinstance(chain, InputError) else Example(chain))
+            return
         for record in read_examples(io.BytesIO(text), limits=limits):
             yield _without_file(record)
         return
@@ -89,6 +102,16 @@ def _records(asked: Proteins, limits: Limits) -> Iterator[Example | InputError |
         yield from (_pair(row, item, limits) for row, item in enumerate(items, 1) if isinstance(item, Chain))
     else:
         yield from read_records((_raw(row, item, limits) for row, item in enumerate(items, 1)), limits=limits)
+
+
+def _name_of(structure: str) -> str:
+    """What a structure is called; nobody told a file's name.
+
+    >>> _name_of("data_5PTI\\nloop_"), _name_of("ATOM      1  N   ALA A   1")
+    ('5PTI', 'structure')
+    """
+    named = _NAMED.match(structure)
+    return "structure" if named is None else named[1] or named[2]
 
 
 def _without_file(record: Example | InputError | Merged) -> Example | InputError | Merged:
@@ -167,6 +190,8 @@ def packed(example: Example) -> dict[str, Any]:
             "description": chain.description,
             "row": chain.row,
             "messages": [message.to_json() for message in chain.messages],
+            "numbering": chain.numbering,
+            "backbone": None if chain.backbone is None else _packed_backbone(chain.backbone),
         }
         for chain in example.chains
     ]
@@ -182,7 +207,32 @@ def unpacked(values: Mapping[str, Any]) -> Example:
             one["description"],
             row=one["row"],
             messages=tuple(Message(m["level"], m["text"], m.get("position")) for m in one["messages"]),
+            numbering=None if one.get("numbering") is None else tuple(one["numbering"]),
+            backbone=None if one.get("backbone") is None else _unpacked_backbone(one["backbone"]),
         )
         for one in values["chains"]
     ]
     return Example(chains[0], conditions=values["conditions"], partner=chains[1] if len(chains) > 1 else None)
+
+
+def _packed_backbone(backbone: Backbone) -> dict[str, Any]:
+    """Coordinates in thousandths of an ångström, as files give them; None where a file does not tell."""
+    points = numpy.round(backbone.points.astype(numpy.float64), 3)
+    told = points.astype(object)
+    told[numpy.isnan(points)] = None
+    return {
+        "points": told.tolist(),
+        "breaks": backbone.breaks.tolist(),
+        "origin": backbone.origin,
+        "confidence": None if backbone.confidence is None else backbone.confidence.tolist(),
+    }
+
+
+def _unpacked_backbone(values: Mapping[str, Any]) -> Backbone:
+    sure = values["confidence"]
+    return Backbone(
+        numpy.array(values["points"], dtype=numpy.float32),
+        numpy.array(values["breaks"], dtype=numpy.bool_),
+        values["origin"],
+        None if sure is None else numpy.array(sure, dtype=numpy.float32),
+    )

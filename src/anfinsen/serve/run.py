@@ -19,6 +19,7 @@ from anfinsen.serve.app import make_app
 from anfinsen.serve.crew import Crew
 from anfinsen.serve.desk import Desk
 from anfinsen.serve.guard import is_local
+from anfinsen.serve.school import School
 from anfinsen.serve.store import Store
 
 SHORTEST_TOKEN = 16
@@ -82,9 +83,10 @@ def run(settings: Settings, *, tell: Callable[[str], None]) -> None:
     with listening:
         tell("Opening the model ...")
         desk = open_desk(settings)
+        school = School(settings.state / "trainings", desk.limits, bundle=settings.bundle)
         server = uvicorn.Server(
             uvicorn.Config(
-                make_app(desk, token=token),
+                make_app(desk, token=token, school=school),
                 http="h11",
                 ws="none",
                 access_log=False,  # an address is a key to a job
@@ -105,6 +107,7 @@ def run(settings: Settings, *, tell: Callable[[str], None]) -> None:
         try:
             server.run(sockets=[listening])
         finally:
+            school.close()
             desk.close()
 
 

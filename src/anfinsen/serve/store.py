@@ -199,6 +199,11 @@ class Store:
             ).fetchall()
         return [(place, number, card and json.loads(_text(card))) for place, number, card in rows]
 
+    def protein(self, job: str, number: int) -> str | None:
+        """The line of predictions.jsonl of one protein, counted from 0; None where it is not answered."""
+        found = self._one("SELECT line FROM protein WHERE job = ? AND number = ?", job, number)
+        return None if found is None or found[0] is None else json.loads(_text(found[0]))
+
     def request(self, job: str) -> str:
         """The request as it came."""
         text: str = json.loads(_text(self._one("SELECT request FROM job WHERE id = ?", job)[0]))

@@ -3,6 +3,7 @@
     {"kind": "open", ...}    -> the menu, or a refusal         once, at the start
     {"kind": "answer", ...}  -> one line a protein, in order   {"line", "card"} or {"fault", "remedy", "row", "record"}
     {"kind": "report", ...}  -> {"html"}
+    {"kind": "look", ...}    -> {"told"} or {"fault", "remedy"}: see `closer`
 
 One message a line, as JSON: nothing is unpickled. It speaks to no network; of files it reads the bundle, and the store
 that its parent named at the start. Its memory is limited to a share of what is free (on Linux), so that a protein that
@@ -31,6 +32,8 @@ from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
 from anfinsen.inference.predictor import Predictor, tasks_of
 from anfinsen.report.html import write_report
+from anfinsen.report.origin import origin
+from anfinsen.serve.closer import Closer
 from anfinsen.serve.menu import card, entry
 from anfinsen.serve.reading import unpacked
 from anfinsen.serve.store import read_lines
@@ -53,7 +56,7 @@ def main() -> None:
                     answering, replies = _open(asked)
                 else:
                     assert answering is not None
-                    replies = answering.answer(asked) if asked["kind"] == "answer" else answering.report(asked)
+                    replies = answering.replies(asked)
                 for reply in replies:
                     sink.write(json.dumps(reply).encode() + b"\n")
                     sink.flush()
@@ -76,6 +79,12 @@ class Answering:
         self._predictor = Predictor(bundle, tasks or tuple(tasks_of(bundle)))
         self._tasks = {task.name: task for task in self._predictor.tasks}
         self._store = store
+        self._closer = Closer(bundle, self._tasks)
+
+    def replies(self, asked: Message) -> Iterator[Message]:
+        """What is said to one message."""
+        kinds = {"answer": self.answer, "report": self.report, "look": self.look}
+        return kinds[asked["kind"]](asked)
 
     def menu(self) -> Message:
         """Who answers, and what can be asked."""
@@ -83,7 +92,8 @@ class Answering:
         return {
             "kind": "menu",
             "model": {"name": bundle.name, "sha256": bundle.sha256, "version": __version__},
-            "tasks": [entry(task) for task in self._tasks.values()],
+            "looks": self._closer.names,
+            "tasks": [entry(task, bundle.records.get(task.name)) for task in self._tasks.values()],
         }
 
     def answer(self, asked: Message) -> Iterator[Message]:
@@ -111,6 +121,17 @@ class Answering:
     def _told(self, prediction: Prediction) -> Message:
         return {"line": prediction.to_line(), "card": card(prediction, self._tasks, self._predictor.bundle.records)}
 
+    def look(self, asked: Message) -> Iterator[Message]:
+        """One closer look; a fault is told in words, and the next one goes on."""
+        try:
+            examples = [unpacked(one) for one in asked["proteins"]]
+            yield {"told": self._closer.look(asked["what"], examples, asked["about"])}
+        except AnfinsenError as error:
+            yield {"fault": error.reason, "remedy": error.remedy}
+        except Exception as error:  # one look: the others go on
+            logging.getLogger(__name__).exception("a look failed")
+            yield _fault(error, sum(len(one["chains"][0]["sequence"]) for one in asked["proteins"]))
+
     def report(self, asked: Message) -> Iterator[Message]:
         """The report of a finished job, as HTML."""
         bundle = self._predictor.bundle
@@ -121,13 +142,7 @@ class Answering:
                 (Prediction.from_json(json.loads(line)) for line in read_lines(Path(self._store), asked["job"])),
                 tasks=self._tasks,
                 records=bundle.records,
-                about={
-                    "Anfinsen": __version__,
-                    "Model": bundle.name,
-                    "Fingerprint of the model": bundle.sha256[:16],
-                    "PyTorch": bundle.provenance.get("torch", "unknown"),
-                    "Job": asked["job"],
-                },
+                about=origin(bundle) | {"Job": asked["job"]},
                 refused=[_refusal(problem) for problem in asked["refused"]],
             )
             yield {"html": path.read_text(encoding="utf-8")}

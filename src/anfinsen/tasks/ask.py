@@ -42,7 +42,7 @@ def ask(
     budget: int = BUDGET,
     with_state: bool = False,
 ) -> Iterator[Outputs]:
-    """One dictionary an example: task name -> the head's outputs, (size,) or (L, size).
+    """One dictionary an example: task name -> the head's outputs, (size,), (L, size) or (L * L, size).
 
     `with_state` adds the mean over the protein's residue states, (C,), under the name `STATE`; of a pair, the middle
     of the two.
@@ -86,7 +86,11 @@ def _ask_group(
     network: Network, tasks: Sequence[Task], with_state: bool, group: Sequence[Example], *, device: torch.device
 ) -> list[Outputs]:
     tokens, lengths = pack_examples(group)
-    states, residues = network.states(tokens.to(device), lengths)
+    maps = None
+    if network.reads_maps([task.name for task in tasks]):
+        states, residues, maps = network.states_and_maps(tokens.to(device), lengths)
+    else:
+        states, residues = network.states(tokens.to(device), lengths)
     answers: list[Outputs] = [{} for _ in group]
     if with_state:
         of_each = numpy.cumsum([0, *(len(example.chains) for example in group)])
@@ -95,12 +99,24 @@ def _ask_group(
     for task in tasks:
         conditions = task.condition_rows([example.conditions for example in group]).to(device)
         net = task.net(group)
-        outputs = network.ask(task.name, states, residues, conditions, net and net.to(device)).float().cpu()
-        parts = outputs.split(residues) if task.target.per_residue else outputs
+        outputs = network.ask(task.name, states, residues, conditions, net and net.to(device), maps).float().cpu()
+        parts = _parts(outputs, residues, task)
         told = task.consult(network.heads[task.name], group, [part.numpy() for part in parts])
         for answer, one in zip(answers, told, strict=True):
             answer[task.name] = one
     return answers
+
+
+def _parts(outputs: torch.Tensor, residues: Sequence[int], task: Task) -> Sequence[torch.Tensor]:
+    """The outputs of each protein: (size,), (L, size), or (L * L, size)."""
+    if task.target.per_pair:
+        counts = [length**2 for length in residues]
+    elif task.target.per_residue:
+        counts = list(residues)
+    else:
+        return list(outputs)
+    parts: Sequence[torch.Tensor] = outputs.split(counts)
+    return parts
 
 
 def familiarity(network: Network, train: Sequence[Example], held_out: Sequence[Example]) -> Familiarity | None:

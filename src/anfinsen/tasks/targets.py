@@ -56,6 +56,8 @@ class Target(ABC):
 
     kind: ClassVar[str]
     per_residue: ClassVar[bool] = False
+    per_pair: ClassVar[bool] = False
+    """Whether it says something of every two residues of a chain."""
     head: ClassVar[HeadKind]
 
     @property

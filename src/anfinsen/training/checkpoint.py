@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -82,11 +81,10 @@ def newest(folder: Path) -> tuple[Path | None, list[str]]:
     return None, [*passed, "No whole checkpoint is left, so the training begins again."] if passed else []
 
 
-def flatten_optimizer(optimizer: torch.optim.Optimizer, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """An optimiser's state as named tensors and as JSON."""
+def flatten_optimizer(state: Mapping[str, Any], name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimiser's `state_dict` as named tensors and as JSON."""
     tensors: dict[str, Tensor] = {}
     plain: dict[str, Any] = {}
-    state = optimizer.state_dict()
     for index, moments in state["state"].items():
         for key, value in moments.items():
             if isinstance(value, Tensor):
@@ -96,10 +94,8 @@ def flatten_optimizer(optimizer: torch.optim.Optimizer, name: str) -> tuple[dict
     return tensors, {"plain": plain, "groups": state["param_groups"]}
 
 
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, name: str, tensors: Mapping[str, Tensor], saved: Mapping[str, Any]
-) -> None:
-    """Put a flattened state back."""
+def unflatten_optimizer(name: str, tensors: Mapping[str, Tensor], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The `state_dict` that was flattened."""
     state: dict[int, dict[str, Any]] = {}
     found: dict[str, Any] = {
         key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")
@@ -108,7 +104,7 @@ def restore_optimizer(
         index, moment = key.split(".", 1)
         state.setdefault(int(index), {})[moment] = value
     groups = [{**group, "betas": tuple(group["betas"])} if "betas" in group else group for group in saved["groups"]]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return {"state": state, "param_groups": groups}
 
 
 def _refusal(reason: str) -> CheckpointError:

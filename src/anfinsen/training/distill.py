@@ -23,6 +23,7 @@ from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
 from anfinsen.data.readers import read_examples
+from anfinsen.distributed.strategy import Strategy
 from anfinsen.errors import ConfigError, InputError, UnknownNameError, UsageError
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import MASKED, Bundle
@@ -126,9 +127,7 @@ def distill(
         return float(numpy.mean([validation_loss(student, it.task, it.stop_by) for it in lessons.values()]))
 
     origin = origin_of(list(lessons.values()), recipe, f"{teacher.sha256} {data_hash(unlabelled)}")
-    Trainer(
-        apprentice, courses, recipe.train, out, origin=origin, judge=judge, watch=watch, device=runtime.pick_device()
-    ).fit()
+    Trainer(apprentice, courses, recipe.train, out, origin=origin, judge=judge, watch=watch, strategy=Strategy()).fit()
     made = {**provenance(recipe, None), TAUGHT_BY: f"{teacher.name} {teacher.sha256}"}
     if unlabelled:
         made["unlabelled"] = f"{len(unlabelled)} sequences {data_hash(unlabelled)}"

@@ -10,6 +10,9 @@ step, place in the stream, random streams, all looks at validation) is in a chec
 on bit for bit on one CPU thread (with more, sums may be added in another order and differ in the last digits).
 Ctrl-C and SIGTERM save before they end a run.
 
+On how many processes a run is computed is the strategy's affair (see `distributed`): each reads its share of a group,
+all move the same weights, one writes.
+
 It knows tasks only as something that collates examples and gives a loss. A run may mix several tasks; then
 each step belongs to one of them, in fixed shares. What happened at a step is one record (see `events`), to which
 the narrator adds a sentence where there is something to say.
@@ -21,8 +24,9 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from pydantic import Field
@@ -31,6 +35,7 @@ from torch import Tensor, nn
 from anfinsen.config import Config
 from anfinsen.data.batch import Batch, Stream
 from anfinsen.data.example import Example
+from anfinsen.distributed.strategy import Strategy
 from anfinsen.errors import AnfinsenError, UsageError
 from anfinsen.runtime import Precision, precision, random_streams, restore_random_streams, seed_everything
 from anfinsen.training import checkpoint
@@ -103,6 +108,7 @@ class Course:
     taken: int = 0
 
 
+Part = TypeVar("Part")
 Judge = Callable[[nn.Module], float]
 """The validation loss of a network; lower is better."""
 Watch = Callable[[Record], None]
@@ -122,21 +128,28 @@ class Trainer:
         origin: str = "",
         judge: Judge | None = None,
         watch: Sequence[Watch] = (),
-        device: torch.device | None = None,
+        strategy: Strategy | None = None,
     ) -> None:
-        seed_everything(config.seed)
-        self.device = device or torch.device("cpu")
-        self.network = network.to(self.device)
+        self.strategy = strategy or Strategy(torch.device("cpu"))
+        self.device = self.strategy.device
+        seed_everything(config.seed + self.strategy.rank)  # dropout must not hide the same everywhere
+        self.standing = _standing(network, len(courses))
+        make = partial(
+            make_optimizers,
+            name=config.optimizer,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        self.forward, self.optimizers = self.strategy.wrap(network, make)
+        self.network = getattr(self.forward, "module", self.forward)
         self.courses = courses
         self.config = config
         self.folder = folder
         self.origin = origin
         self.judge = judge
         self.watch = watch
-        self.optimizers = make_optimizers(network, config.optimizer, config.learning_rate, config.weight_decay)
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
-        self.gradients = Gradients(network)
-        self.standing = _standing(network, len(courses))
+        self.gradients = Gradients(self.network)
         self.events = Events(folder)
         self.narrator = Narrator()
         self.step = 0
@@ -151,6 +164,8 @@ class Trainer:
             if not self.resume() and self.judge is not None:
                 # a network that was good before must not come out worse
                 self.look()
+            if said := self.strategy.sentence(self.standing["moving"]):
+                self._tell({"step": self.step, "note": said})
             self.network.train()
             while not self.reason_to_stop() and not asked.number:
                 record = self.train_step()
@@ -162,26 +177,29 @@ class Trainer:
                 self._tell(record)
                 if self.step % self.config.save_every == 0 or reason:
                     self.save()
+                asked.agree(self.strategy.highest)
             if asked.number:
                 self.save()
                 raise asked.stop(self.step, self.folder)
-        self.network.load_state_dict({**self.network.state_dict(), **self.average, **self.best_weights})
-        return self.network.eval()
+        self.strategy.put(self.network, {**self.average, **self.best_weights})
+        return self.strategy.release(self.network).eval()
 
     def train_step(self) -> Record:
         """One group of examples, one move of the weights."""
         began = time.perf_counter()
         course = self._next_course()
-        examples = course.stream.next()
-        loss, known, witness = self._read_and_pull(course.task, examples)
-        norm, layers = self.gradients.clip(self.config.clip, divide_by=known)
+        loss, known, read, witness = self._read_and_pull(course)
+        share = schedule(self.step, steps=self.config.steps, warmup=self.config.warmup, decay=self.config.decay)
+        for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * share
+        norm, layers = self.strategy.clip(self.gradients, self.config.clip, divide_by=known)
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise AnfinsenError(
                 f"At step {self.step + 1} the loss is no longer a number: the training has run away.",
                 remedy="Lower train.learning_rate or raise train.warmup, and use a new --out.",
             )
-        share = schedule(self.step, steps=self.config.steps, warmup=self.config.warmup, decay=self.config.decay)
-        self._move(share)
+        self._move()
         return {
             "step": self.step,
             "steps": self.config.steps,
@@ -194,34 +212,43 @@ class Trainer:
             "gradients": layers,
             **({"clipped": self.config.clip} if norm > self.config.clip else {}),
             **self.standing,
-            "proteins": sum(len(example.chains) for example in examples),
-            "tokens": sum(example.residues + 2 * len(example.chains) for example in examples),
+            "proteins": read[0],
+            "tokens": read[1],
             "seconds": time.perf_counter() - began,
             "epoch": course.stream.epoch,
             **({"start": self.looks[0]} if self.step == 1 and self.looks else {}),
         }
 
-    def _read_and_pull(self, task: Learnable, examples: Sequence[Example]) -> tuple[float, int, Witness]:
-        """Forward and backward pass of each part: the mean loss, the count of known values, what was seen."""
-        parts = [task.collate(part).to(self.device) for part in split(examples, self.config.accumulate)]
-        counts, total, witness = [0] * len(parts), 0.0, Witness()
-        for index, batch in enumerate(parts):
-            with precision(self.config.precision, self.device):
-                outputs = self.network(batch, task.name)
-            loss, counts[index] = task.loss(outputs, batch)
-            loss.backward()
-            total += float(loss.detach())
-            witness.see(getattr(task, "target", None), outputs, batch.target)
-        known = max(1, sum(counts))
-        return total / known, known, witness
+    def _read_and_pull(self, course: Course) -> tuple[float, int, tuple[int, int], Witness]:
+        """Forward and backward pass of each part of a group, on all processes together.
 
-    def _move(self, share: float) -> None:
-        """One step of the optimisers at a share of the full learning rate, and of the moving average."""
-        for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * share
-            optimizer.step()
-            optimizer.zero_grad()
+        The mean loss, the count of known values, proteins and tokens read, what was seen.
+        """
+        task = course.task
+        group: list[int] = course.stream.draw().tolist()
+        own = list(self.strategy.share(split(group, self.config.accumulate * self.strategy.size)))
+        total, known, proteins, tokens, witness = 0.0, 0, 0, 0, Witness()
+        for index, (part, counts) in enumerate(own):
+            self.strategy.ready(is_last=index == len(own) - 1)
+            examples = course.stream.prepared(part)
+            batch = task.collate(examples).to(self.device)
+            with precision(self.config.precision, self.device):
+                outputs = self.forward(batch, task.name)
+            loss, values = task.loss(outputs, batch)
+            self.strategy.backward(loss if counts else loss * 0)
+            if counts:
+                total, known = total + float(loss.detach()), known + values
+                proteins += sum(len(example.chains) for example in examples)
+                tokens += sum(example.residues + 2 * len(example.chains) for example in examples)
+                witness.see(getattr(task, "target", None), outputs, batch.target)
+        total, *sums = self.strategy.total([total, known, proteins, tokens, *witness.row()])
+        witness.take(sums[3:])
+        known = max(1, round(sums[0]))
+        return total / known, known, (round(sums[1]), round(sums[2])), witness
+
+    def _move(self) -> None:
+        """One step of the optimisers, and of the moving average."""
+        self.strategy.step(self.optimizers)
         self.step += 1
         now = self._moving() if self.average else {}
         for name, current in now.items():
@@ -232,15 +259,15 @@ class Trainer:
         assert self.judge is not None
         own = _copies(self._moving())
         if self.average:
-            self.network.load_state_dict(self.average, strict=False)
+            self.strategy.put(self.network, self.average)
         streams = random_streams(self.device)
         self.network.eval()
-        loss = self.judge(self.network)
+        loss = self.strategy.agree(self.judge(self.network))
         self.looks.append(loss)
         if loss < self.best:
             self.best, self.best_step = loss, self.step
             self.best_weights = _copies(self._moving())
-        self.network.load_state_dict(own, strict=False)
+        self.strategy.put(self.network, own)
         self.network.train()
         restore_random_streams(streams, self.device)
         return {"valid": loss, "best": self.best, "best_step": self.best_step}
@@ -250,10 +277,12 @@ class Trainer:
         tensors = {f"weights.{name}": weight for name, weight in self._moving().items()}
         tensors |= {f"average.{name}": weight for name, weight in self.average.items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best_weights.items()}
-        tensors |= {f"random.{name}": stream for name, stream in random_streams(self.device).items()}
+        tensors = self.strategy.gather(tensors)
+        streams = self.strategy.streams(random_streams(self.device))
+        tensors |= {f"random.{name}": stream for name, stream in streams.items()}
         groups = []
         for index, optimizer in enumerate(self.optimizers):
-            moments, plain = checkpoint.flatten_optimizer(optimizer, f"optimizer{index}")
+            moments, plain = checkpoint.flatten_optimizer(self.strategy.state_of(optimizer), f"optimizer{index}")
             tensors |= moments
             groups.append(plain)
         state = {
@@ -266,7 +295,7 @@ class Trainer:
             "optimizers": groups,
             "config": self.config.model_dump(),
         }
-        checkpoint.save(self.folder / "checkpoints", self.step, tensors, state)
+        self.strategy.save(partial(checkpoint.save, self.folder / "checkpoints", self.step, tensors, state))
 
     def resume(self) -> bool:
         """Go on from the newest whole checkpoint; whether there was one."""
@@ -281,20 +310,25 @@ class Trainer:
                 f"'{self.folder}' holds another training: other data, settings or another start.",
                 remedy="Give a new folder with --out, or repeat the old command to go on with the old training.",
             )
-        self.network.load_state_dict(_named(tensors, "weights."), strict=False)
-        self.average = _named(tensors, "average.", self.device)
-        self.best_weights = _named(tensors, "best.", self.device)
+        now = self._moving()
+        weights, self.average, self.best_weights = (
+            {name: self.strategy.spread(tensor, now[name]) for name, tensor in _named(tensors, kind).items()}
+            for kind in ("weights.", "average.", "best.")
+        )
+        self.strategy.put(self.network, weights)
         for index, optimizer in enumerate(self.optimizers):
-            checkpoint.restore_optimizer(optimizer, f"optimizer{index}", tensors, state["optimizers"][index])
+            saved = checkpoint.unflatten_optimizer(f"optimizer{index}", tensors, state["optimizers"][index])
+            self.strategy.restore(optimizer, saved)
         self.step = state["step"]
         self.best = math.inf if state["best"] is None else state["best"]
         self.best_step, self.looks = state["best_step"], state["looks"]
         for course, place in zip(self.courses, state["courses"], strict=True):
             course.taken = place["taken"]
             course.stream.restore(place)
-        restore_random_streams(_named(tensors, "random."), self.device)
+        if streams := self.strategy.own_streams(_named(tensors, "random.")):
+            restore_random_streams(streams, self.device)
         # the narrator's memory is what it was told, so it goes on as if nothing had happened
-        for record in self.events.keep_until(self.step):
+        for record in self.events.keep_until(self.step) if self.strategy.leads else ():
             self.narrator.tell(record)
         return True
 
@@ -321,17 +355,19 @@ class Trainer:
 
     def _moving(self) -> dict[str, Tensor]:
         """The weights that this run may change, by name."""
-        return {name: weight.detach() for name, weight in self.network.named_parameters() if weight.requires_grad}
+        return self.strategy.weights(self.network)
 
     def _tell(self, record: Record) -> None:
         if "note" not in record and (sentences := self.narrator.tell(record)):
             record["sentences"] = sentences
+        if not self.strategy.leads:
+            return
         self.events.add(record)
         for watch in self.watch:
             watch(record)
 
 
-def split(examples: Sequence[Example], parts: int) -> list[Sequence[Example]]:
+def split(examples: Sequence[Part], parts: int) -> list[Sequence[Part]]:
     """At most `parts` groups of about equal count, in order, none of them empty."""
     size = math.ceil(len(examples) / parts)
     return [examples[start : start + size] for start in range(0, len(examples), size)]
@@ -348,5 +384,5 @@ def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
-def _named(tensors: dict[str, Tensor], prefix: str, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    return {name[len(prefix) :]: tensor.to(device) for name, tensor in tensors.items() if name.startswith(prefix)}
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

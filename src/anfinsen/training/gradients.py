@@ -12,6 +12,8 @@ import re
 import torch
 from torch import nn
 
+from anfinsen.distributed.strategy import whole
+
 _BLOCK = re.compile(r"\b(?:blocks?|layers?)\.(\d+)\.")
 
 
@@ -47,8 +49,8 @@ class Gradients:
             for weight in weights:
                 assert weight.grad is not None
                 weight.grad.div_(divide_by)
-        norms = torch.stack([nn.utils.get_total_norm([w.grad for w in part]) for part in pulled.values()])  # type: ignore[misc]
-        whole = torch.linalg.vector_norm(norms)
-        nn.utils.clip_grads_with_norm_([w for part in pulled.values() for w in part], largest, whole)
-        total, *parts = torch.cat([whole[None], norms]).tolist()
+        norms = torch.stack([whole(nn.utils.get_total_norm([w.grad for w in part])) for part in pulled.values()])  # type: ignore[misc]
+        norm = torch.linalg.vector_norm(norms)
+        nn.utils.clip_grads_with_norm_([w for part in pulled.values() for w in part], largest, norm)
+        total, *parts = torch.cat([norm[None], norms]).tolist()
         return total, dict(zip(pulled, parts, strict=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -33,6 +34,10 @@ class Interruption:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._let_go()
+
+    def agree(self, highest: Callable[[int], int]) -> None:
+        """Hear whether any process of this run was asked: all of them stop after the same step."""
+        self.number = highest(self.number)
 
     def stop(self, step: int, folder: Path) -> StoppedError:
         """The error that ends a run whose state at `step` has just been saved in `folder`."""

@@ -12,6 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from anfinsen.distributed.strategy import piece, whole
+
 OptimizerName = Literal["muon", "adamw"]
 
 
@@ -42,7 +44,8 @@ class Muon(torch.optim.Muon):
     """PyTorch's Muon, with the matrices of one shape made orthogonal in one go, and on a CPU in fp32.
 
     The library's goes matrix by matrix in bf16, which on a CPU without fast bf16 took as long as the whole
-    forward and backward pass. Updates are as large as AdamW's (Liu et al. 2025, arXiv 2502.16982).
+    forward and backward pass. Updates are as large as AdamW's (Liu et al. 2025, arXiv 2502.16982). Of a matrix that is
+    cut into pieces (FSDP) the whole is gathered to be made orthogonal.
     """
 
     def __init__(self, weights: list[nn.Parameter], *, lr: float, weight_decay: float) -> None:
@@ -57,10 +60,13 @@ class Muon(torch.optim.Muon):
                 if weight.grad is not None:
                     alike[weight.shape].append(weight)
             for shape, weights in alike.items():
-                moved = orthogonal(torch.stack([self._nesterov(weight, group["momentum"]) for weight in weights]))
+                moved = orthogonal(
+                    torch.stack([whole(self._nesterov(weight, group["momentum"])) for weight in weights])
+                )
                 rate = group["lr"] * 0.2 * max(shape) ** 0.5
                 for weight, update in zip(weights, moved, strict=True):
-                    weight.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update.to(weight.dtype), alpha=rate)
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.sub_(piece(update.to(weight.dtype), weight), alpha=rate)
 
     def _nesterov(self, weight: nn.Parameter, momentum: float) -> Tensor:
         assert weight.grad is not None

@@ -22,6 +22,7 @@ from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example, proteins_of
 from anfinsen.data.neighbours import Reach
 from anfinsen.data.shards import Shards
+from anfinsen.distributed.strategy import Strategy
 from anfinsen.errors import ConfigError, UsageError, suggest
 from anfinsen.hub.body import bare, round_weights
 from anfinsen.hub.bundle import MASKED, TAUGHT, Bundle
@@ -40,6 +41,8 @@ from anfinsen.training.heat import Heat
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.stages import Result, at_heat, climb, ladder
 
+Before = Callable[[Network, Task, Sequence[Example]], None]
+"""Shown the network and the examples of a task before anything is learnt."""
 CALIBRATE = "calibrate"
 """A split that a table may have for the calibration alone; without it half of the validation split serves."""
 
@@ -51,16 +54,20 @@ def train(
     *,
     start: Bundle | None = None,
     watch: Sequence[Watch] = (),
-    before: Callable[[Network, Task, Sequence[Example]], None] | None = None,
+    before: Before | None = None,
+    strategy: Strategy | None = None,
 ) -> Bundle:
     """Train `tasks` as the recipe says in the folder `out`, resuming what was begun, and save `out/bundle`.
 
-    `before` is shown the network and the examples of each task before anything is learnt.
+    `before` is shown the network and the examples of each task before anything is learnt. `strategy` says on how many
+    processes it is computed: each calls this function, and one of them writes.
     """
+    strategy = strategy or Strategy()
     if not tasks:
         raise UsageError(
             "No task was named.", remedy="Name one, for example: anfinsen train localization --out runs/mine"
         )
+    _refuse(strategy, tasks, recipe)
     runtime.seed_everything(recipe.train.seed)
     tasks = adjusted(tasks, recipe)
     # with stages the hottest one decides what may be kept and what cannot be trained at all
@@ -71,14 +78,15 @@ def train(
         for lesson in lessons.values():
             before(network, lesson.task, lesson.train)
     if recipe.stages:
-        _rise(network, list(lessons.values()), recipe, begun, out, watch)
+        _rise(network, list(lessons.values()), recipe, begun, out, watch, strategy)
     elif recipe.mode == "frozen":
         for task in tasks:
-            _learn(network, [lessons[task.name]], recipe, begun, out / task.name, watch)
+            _learn(network, [lessons[task.name]], recipe, begun, out / task.name, watch, strategy)
     else:
-        _learn(network, list(lessons.values()), recipe, begun, out, watch)
+        _learn(network, list(lessons.values()), recipe, begun, out, watch, strategy)
     network.body = merged(bare(network.body))
-    return finished(recipe.name, network, lessons, provenance(recipe, start), out, records, reaches)
+    made = provenance(recipe, start)
+    return finished(recipe.name, network, lessons, made, out, records, reaches, writes=strategy.leads)
 
 
 def finished(
@@ -89,8 +97,13 @@ def finished(
     out: Path,
     records: Mapping[str, TaskRecord] | None = None,
     reaches: Mapping[str, Reach] | None = None,
+    *,
+    writes: bool = True,
 ) -> Bundle:
-    """Round, calibrate and save a trained network; `records` and `reaches` are of heads that were trained before."""
+    """Round, calibrate and save a trained network; `records` and `reaches` are of heads that were trained before.
+
+    Of several processes that hold the same network one `writes`.
+    """
     known, near = dict(records or {}), dict(reaches or {})
     round_weights(network.heads if isinstance(network.body, PublicBody) else network)
     for task, lesson in lessons.items():
@@ -100,7 +113,8 @@ def finished(
             near[task] = Reach.fit(proteins_of(lesson.train), familiarity=looks)
     bundle = Bundle(name, network, known, near, dict(made))
     bundle.remember()
-    bundle.save(out / "bundle")
+    if writes:
+        bundle.save(out / "bundle")
     return bundle
 
 
@@ -161,6 +175,7 @@ class Lesson:
             data_sha256=self.data_sha256,
             split_sha256=self.split_sha256,
             trained_on=len(self.train),
+            trunk=getattr(network.heads[self.task.name], "config", None),
         )
 
 
@@ -174,6 +189,27 @@ def data_hash(examples: Sequence[Example]) -> str:
         row += [example.partner.sequence] if example.partner is not None else []
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()
+
+
+def _refuse(strategy: Strategy, tasks: Sequence[Task], recipe: Recipe) -> None:
+    """What a strategy cannot train as one process would."""
+    if not strategy.shards:
+        return
+    if recipe.mode == "frozen" or recipe.stages:
+        raise UsageError(
+            "Heads on a body that rests are too small to be cut into pieces.",
+            remedy='Take --strategy ddp, or mode = "full" or "lora" without stages.',
+        )
+    if not strategy.whole_matrices and recipe.train.optimizer == "muon":
+        raise ConfigError(
+            f"Muon needs whole matrices, and {strategy.name} lays weights end to end.",
+            remedy="Take --strategy fsdp, or --set train.optimizer=adamw.",
+        )
+    if not strategy.whole_matrices and len(tasks) > 1:
+        raise UsageError(
+            f"With {strategy.name} a step would move the heads of all tasks and not only of the one it asks.",
+            remedy="Take --strategy fsdp, or train one task.",
+        )
 
 
 def _assemble(
@@ -236,7 +272,13 @@ def _prepared(body: nn.Module, recipe: Recipe) -> nn.Module:
 
 
 def _rise(
-    network: Network, lessons: Sequence[Lesson], recipe: Recipe, begun: str, out: Path, watch: Sequence[Watch]
+    network: Network,
+    lessons: Sequence[Lesson],
+    recipe: Recipe,
+    begun: str,
+    out: Path,
+    watch: Sequence[Watch],
+    strategy: Strategy,
 ) -> None:
     """Heat by heat, each stage a training of its own; the network ends bare, with the best weights."""
     stages = ladder(len(lessons), recipe.stages)
@@ -245,7 +287,7 @@ def _rise(
     def learn(heat: Heat, place: Path) -> Result:
         at = at_heat(recipe, heat)
         network.body = _prepared(network.body, at)
-        trainer = _learn(network, lessons, at, begun, place, watch)
+        trainer = _learn(network, lessons, at, begun, place, watch, strategy)
         network.body = merged(bare(network.body))
         return Result(trainer.best, trainer.best_step)
 
@@ -258,7 +300,13 @@ def _rise(
 
 
 def _learn(
-    network: Network, lessons: Sequence[Lesson], recipe: Recipe, begun: str, folder: Path, watch: Sequence[Watch]
+    network: Network,
+    lessons: Sequence[Lesson],
+    recipe: Recipe,
+    begun: str,
+    folder: Path,
+    watch: Sequence[Watch],
+    strategy: Strategy,
 ) -> Trainer:
     names = {lesson.task.name for lesson in lessons}
     for name, head in network.heads.items():
@@ -280,7 +328,7 @@ def _learn(
         origin=origin,
         judge=judge if has_judges else None,
         watch=watch,
-        device=runtime.pick_device(),
+        strategy=strategy,
     )
     trainer.fit()
     return trainer

@@ -9,13 +9,14 @@ targets have no figure here; for them the loss must do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from anfinsen.tasks.targets import UNKNOWN, Label, Number, Target, Tokens
 
 Facts = dict[str, float | str]
+_FIGURES = ("right", "miss", "naive")
 
 
 class Witness:
@@ -46,6 +47,15 @@ class Witness:
         """The figures of the whole step; empty where the target has none or nothing was known."""
         means = {name: total / self.known for name, total in self.sums.items()} if self.known else {}
         return {**means, **self.fixed} if means else {}
+
+    def row(self) -> list[float]:
+        """The sums as one row of numbers, so that those of several processes can be added."""
+        return [float(self.known), *(self.sums.get(name, 0.0) for name in _FIGURES)]
+
+    def take(self, row: Sequence[float]) -> None:
+        """The sums of all processes in place of this one's own."""
+        self.known = round(row[0])
+        self.sums = {name: total for name, total in zip(_FIGURES, row[1:], strict=True) if name in self.sums}
 
     def _add(self, sums: Mapping[str, float], count: int) -> None:
         self.known += count

@@ -1,0 +1,89 @@
+"""Who learns and who judges in `ligand-sites`: remakes the list of chains that are not simply learnt from.
+
+    python benchmarks/ligand_sites.py [--check]
+
+Judges are the chains of GPSite's official tests, the test structures, and a tenth ('own') of the training chains of the
+kinds whose official test is not here; another twentieth of all training chains, with the validation structures, stops
+the training ('valid'). A chain that shares more words of five residues with a judge than chance would have it is 'out'
+(`data.neighbours.Reach`, all words kept: of pairs with half their residues alike it finds about 85 in 100, of those
+with 40 % 23). The library of known sites, which travels with the package, is made anew too. It takes about a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars
+
+from anfinsen.data.holo import load_holo
+from anfinsen.data.known_sites import LIBRARY, KnownSites
+from anfinsen.data.neighbours import Reach
+from anfinsen.structure.protein import Protein
+from anfinsen.tasks.ligand_sites import OWN, TASK, key_of
+
+PATH = Path(__file__).parents[1] / "src" / "anfinsen" / "tasks" / "ligand_sites_split.txt"
+HASHES = 2000
+HEAD = (
+    "# Chains that are not simply learnt from: first letters of the SHA-256 of the sequence, split. "
+    "See benchmarks/ligand_sites.py."
+)
+TRAIN, VALID, TEST, OUT, MINE = "train", "valid", "test", "out", "own"
+STRUCTURES = (TRAIN, VALID, TEST)
+
+
+def main() -> int:
+    """Write the list and the library, or compare the list with the one that is there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    asked = parser.parse_args()
+    made = text(dealt(roles()))
+    if not asked.check:
+        PATH.write_text(made, encoding="ascii")
+        KnownSites.of([one for split in STRUCTURES for one in load_holo(split)]).save(LIBRARY)
+    is_same = made == PATH.read_text(encoding="ascii")
+    print("as committed" if is_same else "other than committed")
+    return int(not is_same)
+
+
+def roles() -> dict[str, str]:
+    """Every sequence once, and what it is: a judge, one of ours, one that stops the training, or anything."""
+    (path,) = TASK.table.paths()
+    rows = polars.read_parquet(path).select("ligand", "split", "seq").rows()
+    own = {sequence for kind, _, sequence in rows if kind in OWN}
+    found = {sequence: drawn(sequence, sequence in own) for _, _, sequence in rows}
+    for split in STRUCTURES:
+        found |= {one.protein.sequence: split for one in load_holo(split)}
+    return found | {sequence: TEST for _, split, sequence in rows if split == TEST}
+
+
+def drawn(sequence: str, is_own: bool) -> str:
+    """The lot of a training chain, by its hash."""
+    lot = int(key_of(sequence), 16) % 100
+    return MINE if is_own and lot < 10 else VALID if 10 <= lot < 15 else TRAIN
+
+
+def dealt(given: Mapping[str, str]) -> dict[str, str]:
+    """The split of each sequence: its role, or 'out' where a judge is related; judges are learnt from by nobody."""
+    judges = {sequence for sequence, role in given.items() if role in (TEST, MINE)}
+    near = Reach.fit([Protein(key_of(one), one) for one in judges], hashes=HASHES)
+    stops = Reach.fit([Protein(key_of(one), one) for one, role in given.items() if role == VALID], hashes=HASHES)
+    splits = {}
+    for sequence, role in given.items():
+        if role == MINE or (role in (TRAIN, VALID) and near.nearest(sequence)[1] is None):
+            is_late = role == TRAIN and stops.nearest(sequence)[1] is not None
+            splits[sequence] = VALID if is_late else role
+        else:
+            splits[sequence] = OUT
+    return splits
+
+
+def text(splits: Mapping[str, str]) -> str:
+    """One line a chain that is not simply learnt from, in the order of its key."""
+    lines = [f"{key_of(one)}\t{split}" for one, split in splits.items() if split != TRAIN]
+    return "\n".join([HEAD, *sorted(lines)]) + "\n"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,227 @@
+"""Folds judged: how near the models of the folder come to measured structures, and whether it knows how near.
+
+    chains of the test split, one a cluster     -> folded -> lDDT-CA, TM-score, and pLDDT against the true lDDT
+    CAMEO targets of August to October 2022     ->
+
+The network reads the whole molecule where a table tells it, and the residues that were seen are judged. Only chains of
+at most `LONGEST` residues are folded here, `MOST` of each set, always the same ones: building takes seconds a chain.
+Beside it stand
+
+    nearest structure       the training chain of the best local alignment lends its CA atoms to the residues aligned
+                            with its own; between them a straight line, beyond them a straight chain
+    secondary structure     the embedded model's helices, strands and turns as an ideal chain: local shape and no fold
+    one confidence for all  (pLDDT only) every chain is given the mean of our pLDDT
+
+`pLDDT_error` is the mean over chains of |mean pLDDT - 100 lDDT-CA|. No cluster of a judged chain was trained on. What
+the calibration of the confidence is fitted on (`fit_confidence`) are validation chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+
+from anfinsen.bench.folding import NEAREST, SPLITS, STRUCTURE, aligned, folder_of, judged
+from anfinsen.bench.study import Question, Tell
+from anfinsen.data.coordinates import Chain, load_chains
+from anfinsen.data.example import Example
+from anfinsen.data.folds import fold_examples
+from anfinsen.data.homology import Library
+from anfinsen.errors import UndefinedScoreError
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import Score
+from anfinsen.inference.fold import Builder
+from anfinsen.inference.folding import TASK as CONTACTS
+from anfinsen.inference.folding import Folder
+from anfinsen.inference.predictor import Predictor
+from anfinsen.models.network import Network
+from anfinsen.structure.building import build
+from anfinsen.structure.confidence import KEYS, agreement, aligned_errors, expected_errors, fit
+from anfinsen.structure.frames import chain_of
+from anfinsen.structure.protein import Protein
+from anfinsen.structure.scores import lddt, mean_lddt, tm_score
+from anfinsen.tasks.metrics import METRICS, Metric, Pairs, measure
+
+Floats = NDArray[numpy.floating[Any]]
+Model = Callable[[Chain, str], Floats]
+"""A chain and the sequence that is read -> CA of each residue of that sequence, (T, 3)."""
+
+TASK = "fold"
+LONGEST, MOST = 250, 30
+"""Residues of the longest chain that is folded here, and chains of each set."""
+SECONDARY, CONSTANT = "secondary structure", "one confidence for all"
+SHAPES = {"H": (-63.0, -42.0), "E": (-120.0, 130.0)}
+"""Phi and psi in degrees of a residue in a helix and in a strand."""
+COIL = (-70.0, 145.0)
+FITTED_ON = 40
+"""Validation chains that the calibration of the confidence is fitted on."""
+_SEED, _STEP = 1, 3.8
+_MEANINGS = {
+    "lDDT-CA": ("share of the distances within 15 Å that are right, CA atoms, mean over chains", True),
+    "TM": ("likeness of the fold after the best superposition, above 0.5 the same, mean over chains", True),
+    "pLDDT_error": ("points of 100 by which the mean pLDDT of a chain misses its lDDT", False),
+}
+
+
+def _rows_of(name: str) -> Callable[[Pairs], NDArray[numpy.float64]]:
+    return lambda pairs: numpy.array([[float(answer[name]), 1.0] for _, answer in pairs])
+
+
+def _read(sums: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+    found: NDArray[numpy.float64] = sums[..., 0] / sums[..., 1]
+    return found
+
+
+for _name, (_meaning, _higher) in _MEANINGS.items():
+    METRICS.add(_name, Metric(_name, _meaning, _rows_of(_name), _read, "no chain", higher_is_better=_higher))
+
+
+def fold_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+    """lDDT-CA, TM-score and pLDDT error of the embedded folder, or of `network` if it folds, and of the baselines."""
+    folder = folder_of(network, model)
+    builder = Builder(folder)
+    lent, local = by_nearest_structure(), by_secondary_structure()
+    rows: list[Score] = []
+    for split in SPLITS:
+        chains = short_chains(split, min(MOST, limit or MOST))
+        tell(f"{TASK}, {split}: {len(chains)} chains of at most {LONGEST} residues; {folder.bundle.label} folds them.")
+        ours = [_ours(builder, chain) for chain in chains]
+        answers = {folder.bundle.label: ours}
+        answers |= {
+            name: [_answer(chain, rival) for chain in chains] for name, rival in ((NEAREST, lent), (SECONDARY, local))
+        }
+        rows += _scored(split, chains, answers, tell)
+    return rows
+
+
+def short_chains(split: str, most: int) -> list[Chain]:
+    """At most so many judged chains that are not too long to fold here, always the same ones."""
+    chains = [chain for chain in judged(split) if len(chain.whole or chain.sequence) <= LONGEST]
+    places = numpy.random.default_rng(_SEED).permutation(len(chains))[:most]
+    return [chains[place] for place in sorted(places)]
+
+
+def _scored(split: str, chains: Sequence[Chain], answers: dict[str, list[dict[str, float]]], tell: Tell) -> list[Score]:
+    examples = [Example(Protein(chain.id, chain.sequence), 1.0) for chain in chains]
+    question = Question(STRUCTURE, TASK, f"chains up to {LONGEST} residues", split, "")
+    ours = next(iter(answers))
+    if chains:
+        mean = float(numpy.mean([answer["pLDDT"] for answer in answers[ours]]))
+        constant = [{"pLDDT_error": abs(mean - 100 * answer["lDDT-CA"])} for answer in answers[ours]]
+        answers = answers | {CONSTANT: constant}
+    rows = []
+    for name, found in answers.items():
+        for metric in _MEANINGS:
+            if found and metric in found[0]:
+                try:
+                    rows.append(replace(question, metric=metric).row(name, measure(metric, examples, found)))
+                except UndefinedScoreError as error:
+                    tell(f"{TASK}, {split}, {name}: {error}")
+    return rows
+
+
+# Who makes the models -----------------------------------------------------------------------------------------------
+
+
+def _read_as(chain: Chain) -> tuple[str, NDArray[numpy.int64]]:
+    """The sequence that is read, and where in it the residues that were seen stand."""
+    if chain.whole is None:
+        return chain.sequence, numpy.arange(len(chain))
+    return chain.whole, chain.places
+
+
+def _ours(builder: Builder, chain: Chain) -> dict[str, float]:
+    sequence, places = _read_as(chain)
+    fold = builder.fold(Protein(chain.id, sequence))
+    truth, sure = chain.atoms["CA"], float(fold.plddt[places].mean())
+    right = mean_lddt(truth, fold.backbone.alphas[places])
+    tm = tm_score(truth, fold.backbone.alphas[places])
+    return {"lDDT-CA": right, "TM": tm, "pLDDT": sure, "pLDDT_error": abs(sure - 100 * right)}
+
+
+def _answer(chain: Chain, model: Model) -> dict[str, float]:
+    sequence, places = _read_as(chain)
+    truth, alphas = chain.atoms["CA"], model(chain, sequence)[places]
+    return {"lDDT-CA": mean_lddt(truth, alphas), "TM": tm_score(truth, alphas)}
+
+
+def by_nearest_structure() -> Model:
+    """CA atoms of the training chain with the best local alignment."""
+    known = [example.protein for example in fold_examples("train")]
+    library = Library.of(known, [() for _ in known])
+
+    def lend(chain: Chain, sequence: str) -> Floats:
+        hits = library.search(sequence)
+        found = numpy.full((len(sequence), 3), numpy.nan)
+        if hits:
+            template = known[hits[0].place]
+            assert template.backbone is not None  # every training chain has one
+            place = aligned(sequence, template.sequence)
+            found[place >= 0] = template.backbone.alphas[place[place >= 0]]
+        return filled(found)
+
+    return lend
+
+
+def filled(alphas: Floats) -> Floats:
+    """A trace without gaps: straight lines between known atoms, straight chains before the first and after the last."""
+    known = numpy.flatnonzero(~numpy.isnan(alphas).any(1))
+    at = numpy.arange(len(alphas))
+    if len(known) < 2:
+        return numpy.stack([_STEP * at, 0.0 * at, 0.0 * at], axis=1)
+    made = numpy.stack([numpy.interp(at, known, alphas[known, axis]) for axis in range(3)], axis=1)
+    for end, inward in ((known[0], known[1]), (known[-1], known[-2])):
+        away = alphas[end] - alphas[inward]
+        away = away / max(1e-6, float(numpy.linalg.norm(away)))
+        outside = at[at < end] if end == known[0] else at[at > end]
+        made[outside] = alphas[end] + _STEP * numpy.abs(outside - end)[:, None] * away
+    return made
+
+
+def by_secondary_structure() -> Model:
+    """CA atoms of an ideal chain with the embedded model's secondary structure."""
+    predictor = Predictor.load(None, ("secondary-structure",))
+
+    def draw(chain: Chain, sequence: str) -> Floats:
+        (told,) = predictor.predict([Protein(chain.id, sequence)])
+        letters = told.answers["secondary-structure"]["tokens"]
+        angles = numpy.radians([SHAPES.get(letter, COIL) for letter in letters]).astype(numpy.float32)
+        return chain_of(angles)[:, 1]
+
+    return draw
+
+
+# Calibration --------------------------------------------------------------------------------------------------------
+
+
+def fit_confidence(bundle: Path, *, most: int = FITTED_ON, tell: Tell = lambda sentence: None) -> dict[str, float]:
+    """Fit pLDDT and the scale of expected errors on validation chains, and keep them in the bundle's record."""
+    opened = Bundle.load(bundle)
+    folder = Folder(opened)
+    chains = [one for one in load_chains("valid", kinds=("bb5",), representatives=True) if 40 <= len(one) <= LONGEST]
+    places = sorted(numpy.random.default_rng(_SEED).permutation(len(chains))[:most])
+    agreed, network, truth, scales = [], [], [], []
+    for number, chain in enumerate((chains[place] for place in places), 1):
+        believed = folder.distogram(Protein(chain.id, chain.sequence))
+        made = build(believed, chain.sequence).backbone
+        agreed.append(agreement(believed, made.betas))
+        assert believed.confidence is not None  # our own distogram always has it
+        network.append(believed.confidence)
+        truth.append(lddt(chain.atoms["CA"], made.alphas))
+        points = chain.backbone.points
+        seen = ~numpy.isnan(points[:, :3]).any((1, 2))
+        wrong = aligned_errors(points[seen], made.points[seen])
+        expected = expected_errors(believed, made.betas)[numpy.ix_(seen, seen)]
+        scales.append(wrong.mean() / max(1e-6, expected.mean()))
+        tell(f"{number} of {len(places)} validation chains: {chain.id}, lDDT {numpy.nanmean(truth[-1]):.2f}.")
+    found = fit(agreed, network, truth, float(numpy.median(scales)))
+    record = opened.records[CONTACTS]
+    kept = {name: value for name, value in record.calibration.items() if name not in KEYS}
+    opened.records[CONTACTS] = record.replaced(calibration=kept | found)
+    opened.save(bundle)
+    return found

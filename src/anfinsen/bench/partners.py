@@ -1,0 +1,256 @@
+"""Who meets whom: every table and every split, each figure beside the probes that read no chain or one side only.
+
+    table -> dealt -> both voices learn -> weighed on held-out training pairs -> the test once -> rows beside probes
+
+majority            one answer for all
+degree only         how often each protein occurs in training
+one side only       what is usual for the first protein alone, and for the second
+composition         a straight line through both compositions
+circles alone       the memory's judge without any chain: who is friend of whose friend (two known proteins only)
+like pairs          the similarity kernel: what pairs of proteins like these do
+mean states         a straight line through the mean states of both
+
+On random folds circles alone come near the best published figures. That is how the negative pairs of this table were
+chosen and no knowledge of proteins: the classes C2 (one protein new) and C3 (both new) show what is left without it.
+Pairs of other organisms are asked of what yeast has taught, D-SCRIPT's of what the other organisms have taught; its own
+figures are of a network trained on human pairs, which are not to be had, so they are quoted and not compared.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy
+import polars
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from anfinsen.bench.degree import rules_for
+from anfinsen.bench.study import Question, Tell
+from anfinsen.data.address import CACHE
+from anfinsen.data.example import Example, proteins_of
+from anfinsen.errors import MissingDataError
+from anfinsen.hub.body import body_hash
+from anfinsen.hub.record import Score
+from anfinsen.models.acquaintance import CIRCLES
+from anfinsen.models.heads import joined
+from anfinsen.models.network import Network
+from anfinsen.models.pairing import PairingHead
+from anfinsen.tasks.interaction import GUO, TASK, YES, PairTable, Verdict, is_held
+from anfinsen.tasks.meeting import Meeting
+from anfinsen.tasks.metrics import LEVEL, Estimate
+from anfinsen.training.engine import TrainConfig
+from anfinsen.training.partners import States, kept_states, outputs_of, teach
+
+SUITE = "partners"
+FOLDS = 5
+RESAMPLES = 300
+MODEL, MEMORY, NETWORK = "interaction", "memory alone", "network alone"
+TEACHING = TrainConfig(steps=300, tokens=65536, learning_rate=2e-3, warmup=20, decay=0.9, weight_decay=0.05)
+"""How the network of each split is taught: as recipes/partners-xs.toml says, in half the steps."""
+_HALF = 0.5
+ASKED = 4000
+"""Pairs of a table from another organism that are asked at most, drawn at random and always the same ones."""
+SPECIES = PairTable(
+    "ppi/multispecies_pairs.parquet",
+    sequences="ppi/multispecies_seqs.parquet",
+    splits={},
+    title="Pairs of fly and E. coli (Guo et al. 2008)",
+    source="github.com/chilutong/HGNNPIP",
+    licence="MIT repository; sequences UniProt CC BY 4.0",
+)
+DSCRIPT = {
+    name: PairTable(
+        f"ppi/dscript_{name}_pairs.parquet",
+        sequences=f"ppi/dscript_{name}_seqs.parquet",
+        splits={},
+        title=f"D-SCRIPT's test pairs of {name}",
+        source="github.com/samsledje/D-SCRIPT",
+        licence="MIT repository; sequences STRING CC BY 4.0",
+    )
+    for name in ("yeast", "ecoli")
+}
+PUBLISHED = {
+    ("guo-5fold", "accuracy"): (
+        ("PIPR", 0.971),
+        ("DPPI", 0.946),
+        ("DeepPPI", 0.944),
+        ("SVM on autocovariance", 0.874),
+    ),
+    ("dscript-yeast", "AUPR"): (("D-SCRIPT, taught by human pairs", 0.405), ("Topsy-Turvy, by human pairs", 0.534)),
+    ("dscript-ecoli", "AUPR"): (("D-SCRIPT, taught by human pairs", 0.513), ("Topsy-Turvy, by human pairs", 0.556)),
+}
+"""Figures from the literature, as the data notes recall them."""
+
+Floats = NDArray[numpy.float64]
+Said = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One question: what teaches, what is asked, and what it is called."""
+
+    dataset: str
+    split: str
+    train: list[Example]
+    test: list[Example]
+
+
+def partner_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+    """The rows of every table that is here; `limit` takes so many pairs of each and is a quick look."""
+    rows: list[Score] = []
+    said: dict[str, list[tuple[Sitting, Said]]] = {}
+    sha256 = body_hash(network.body)
+    kept = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "anfinsen") / f"partners-{sha256[:16]}.h5"
+    for sitting in sittings(limit, tell):
+        everyone = proteins_of([*sitting.train, *sitting.test])
+        states = kept_states(network, model, sha256, everyone, kept)
+        tell(f"{sitting.split}: learns from {len(sitting.train):,} pairs, answers {len(sitting.test):,}.")
+        said.setdefault(sitting.split, []).append((sitting, answers(network, sitting, states, tell)))
+    for parts in said.values():
+        rows += _scored(parts, model)
+    return rows
+
+
+def sittings(limit: int | None, tell: Tell) -> Iterator[Sitting]:
+    """The random folds, the strict classes, and the pairs of other organisms."""
+    guo = GUO.rows()
+    pairs = GUO.pairs(guo)
+    fold, strict = guo["fold"].to_numpy(), guo["strict"].to_numpy()
+    for number in range(1 if limit else FOLDS):
+        train, test = (_at(pairs, found) for found in (fold != number, fold == number))
+        yield Sitting(GUO.name, "guo-5fold", train, _few(test, limit))
+    taught = _at(pairs, strict == "train")
+    for name in ("C2", "C3"):
+        yield Sitting(GUO.name, f"guo-{name}", taught, _few(_at(pairs, strict == name), limit))
+    try:
+        species = SPECIES.rows().filter(polars.col("in_orig"))
+    except MissingDataError as error:
+        tell(str(error))
+        return
+    of = {
+        name: SPECIES.pairs(species.filter(polars.col("species") == full))
+        for name, full in (("fly", "D. melanogaster"), ("ecoli", "E. coli"))
+    }
+    for name, asked in of.items():
+        yield Sitting(f"{SPECIES.name}-{name}", name, pairs, _few(asked, min(limit or ASKED, ASKED)))
+    for name, teachers in (("yeast", _few(of["fly"], 8000) + of["ecoli"]), ("ecoli", pairs + _few(of["fly"], 8000))):
+        asked = DSCRIPT[name].pairs(DSCRIPT[name].rows())
+        seen = {chain.sha256 for example in asked for chain in example.chains}
+        apart = [one for one in teachers if not any(chain.sha256 in seen for chain in one.chains)]
+        yield Sitting(DSCRIPT[name].name, f"dscript-{name}", apart, _few(asked, min(limit or ASKED, ASKED)))
+
+
+def answers(network: Network, sitting: Sitting, states: States, tell: Tell) -> Said:
+    """The log-odds that every test pair meets, by the model, by each of its voices and by each probe."""
+    learnt = [example for example in sitting.train if not is_held(example)]
+    held = [example for example in sitting.train if is_held(example)]
+    torch.manual_seed(TEACHING.seed)
+    head = PairingHead(cast(int, network.body.dim), TASK.target.size)
+    teach(head, states, learnt, TEACHING, tell)
+    partial = Meeting.fit(learnt, YES)
+    calibration = TASK.target.calibrate(list(outputs_of(head, partial, states, held)), held)
+    meeting = Meeting.fit(sitting.train, YES)  # once weighed, the memory may know every training pair
+    rows = outputs_of(head, meeting, states, sitting.test)
+    voices = rows[:, 1] - rows[:, 0], rows[:, 2], rows[:, 3]
+    chance, _, _ = cast(Verdict, TASK.target).chances(*voices, calibration)
+    found = {MODEL: _log_odds(chance), MEMORY: voices[1], NETWORK: voices[0]}
+    return found | probes(meeting, sitting, states)
+
+
+def probes(meeting: Meeting, sitting: Sitting, states: States) -> Said:
+    """What the simple rivals say of the test pairs, as log-odds."""
+    found: Said = {}
+    for rule in rules_for(TASK):
+        told = rule.answer(sitting.train, sitting.test, TASK)
+        found[rule.name] = _log_odds(numpy.array([answer["probabilities"][YES] for answer in told]))
+    one, other = (meeting.asked([example.chains[side] for example in sitting.test]) for side in (0, -1))
+    found["like pairs"] = meeting.known.likeness_clues(one, other)[:, 0].astype(numpy.float64)
+    both = meeting.known.knows(one) & meeting.known.knows(other)
+    if both.mean() > _HALF:
+        found["circles alone"] = numpy.where(both, circles_alone(meeting, one.own, other.own), 0.0)
+    rows = [_mean_states(states, examples) for examples in (sitting.train, sitting.test)]
+    truth = numpy.array([example.value == YES for example in sitting.train])
+    line = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300)).fit(rows[0], truth)
+    found["mean states"] = line.decision_function(rows[1])
+    return found
+
+
+def circles_alone(meeting: Meeting, one: NDArray[numpy.int64], other: NDArray[numpy.int64]) -> Floats:
+    """What who-meets-whom alone says of two known proteins: one circle, or how much theirs quarrel."""
+    clues = meeting.known.circle_clues(one, other).astype(numpy.float64)
+    same, quarrels = clues[:, 0], clues[:, CIRCLES.index("alike quarrels")]
+    more = clues[:, CIRCLES.index("quarrels more than chance")]
+    return 20 * (same - 0.5) + 2 * (quarrels - 0.5) - more
+
+
+def over_proteins(metric: str, truth: Floats, said: Floats, sides: NDArray[numpy.int64]) -> Estimate:
+    """A score of P pairs with its 95 % interval over proteins (P, 2): each is drawn so often, a pair as both are."""
+    generator = numpy.random.default_rng(1)
+    names, places = numpy.unique(sides, return_inverse=True)
+    places = places.reshape(sides.shape)
+    drawn = []
+    for _ in range(RESAMPLES):
+        times = numpy.bincount(generator.integers(0, len(names), len(names)), minlength=len(names))
+        weights = times[places[:, 0]] * times[places[:, 1]]
+        if min(weights[truth > 0].sum(), weights[truth == 0].sum()) > 0:
+            drawn.append(_score(metric, truth, said, weights))
+    ends = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+    low, high = numpy.quantile(drawn, ends).tolist() if drawn else (None, None)
+    return Estimate(_score(metric, truth, said, numpy.ones(len(truth))), low, high, len(truth))
+
+
+def _score(metric: str, truth: Floats, said: Floats, weights: NDArray[Any]) -> float:
+    if metric == "accuracy":
+        return float(numpy.average((said > 0) == (truth > 0), weights=weights))
+    return float(average_precision_score(truth, said, sample_weight=weights))
+
+
+def _scored(parts: Sequence[tuple[Sitting, Said]], model: str) -> list[Score]:
+    """The rows of one split, whose folds are scored together."""
+    sitting = parts[0][0]
+    test = [example for part, _ in parts for example in part.test]
+    truth = numpy.array([float(example.value == YES) for example in test])
+    place: dict[str, int] = {}
+    sides = numpy.array([[place.setdefault(chain.sha256, len(place)) for chain in one.chains] for one in test])
+    rows = []
+    for metric in ("accuracy", "AUPR"):
+        question = Question(SUITE, TASK.name, sitting.dataset, sitting.split, metric)
+        for who in parts[0][1]:
+            said = numpy.concatenate([told[who] for _, told in parts])
+            name = f"{model} {who}" if who in (MODEL, MEMORY, NETWORK) else who
+            rows.append(question.row(name, over_proteins(metric, truth, said, sides)))
+        quoted: Mapping[tuple[str, str], tuple[tuple[str, float], ...]] = PUBLISHED
+        rows += [question.published(*one) for one in quoted.get((sitting.split, metric), ())]
+    return rows
+
+
+def _mean_states(states: States, examples: Sequence[Example]) -> Floats:
+    means = {key: value.float().mean(0) for key, value in states.items()}
+    chains = torch.stack([means[chain.sha256] for example in examples for chain in example.chains])
+    rows: Floats = joined(chains).double().numpy()
+    return rows
+
+
+def _log_odds(chance: NDArray[numpy.floating[Any]]) -> Floats:
+    inside = numpy.asarray(chance, dtype=numpy.float64).clip(1e-12, 1 - 1e-12)
+    found: Floats = numpy.log(inside / (1 - inside))
+    return found
+
+
+def _at(pairs: Sequence[Example], chosen: NDArray[numpy.bool_]) -> list[Example]:
+    return [pairs[at] for at in numpy.flatnonzero(chosen).tolist()]
+
+
+def _few(pairs: Sequence[Example], limit: int | None) -> list[Example]:
+    if limit is None or len(pairs) <= limit:
+        return list(pairs)
+    return [pairs[at] for at in numpy.sort(numpy.random.default_rng(1).permutation(len(pairs))[:limit]).tolist()]

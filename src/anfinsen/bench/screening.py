@@ -1,0 +1,187 @@
+"""Screening judged: per target the ranking of a list of binders and decoys, by the model and by simple rivals.
+
+    list -> targets with a sequence -> molecules -> what a screen ranks by, and rivals -> AUROC, BEDROC, EF1
+         -> mean over targets with its interval; kinases and other proteins apart
+
+properties    gradient trees on nine simple properties of the molecule, taught to tell binders from decoys on all other
+              targets of the same list: what it reaches was in the making of the list and is no knowledge of binding
+likeness      to the most alike of five known binders (ECFP4), drawn at random; nobody is judged on those five
+random        a random order
+
+A molecule that the model was taught together with this very target is left out for everybody. Decoys are drawn (2,000
+a target) and each stands for so many of its list. Decoys of DUD and DUD-E are presumed not to bind, not measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from anfinsen.bench.study import Question, Tell
+from anfinsen.data.kept import Shelf
+from anfinsen.data.screening import DECOYS, SETS, Target, load_targets
+from anfinsen.drug.features import fingerprints, likeness
+from anfinsen.drug.molecule import Formula, Molecule
+from anfinsen.drug.properties import simple_properties
+from anfinsen.errors import MissingDataError, UndefinedScoreError
+from anfinsen.hub.record import Score
+from anfinsen.inference.screening import Screener, open_predictor
+from anfinsen.models.network import Network
+from anfinsen.sandbox import run_limited
+from anfinsen.tasks.metrics import Estimate
+from anfinsen.tasks.screening import MOST, NAME, SCORES, measure_targets
+
+SUITE = "drug"
+KNOWN = 5
+"""Binders that likeness is told."""
+FOLDS = 5
+"""Parts into which targets are dealt for the probe of properties."""
+GROUPS = {"kinases": True, "other proteins": False}
+_SEED, _AT_ONCE, _RATE = 1, 200, 8192
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One target with what everybody says of its N molecules."""
+
+    target: Target
+    kept: NDArray[numpy.bool_]
+    said: dict[str, NDArray[numpy.float64]]
+
+    def score(self, metric: str, who: str) -> float:
+        """A score of somebody's ranking."""
+        active, weight = self.target.active[self.kept], self.target.weight[self.kept]
+        return SCORES[metric](active, self.said[who][self.kept], weight)
+
+
+def screening_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+    """The rows of every list, and the rate; `limit` draws so few molecules a target."""
+    rows: list[Score] = []
+    missing = None
+    predictor = open_predictor()
+    for name in SETS:
+        try:
+            targets, left = load_targets(name, decoys=min(limit or DECOYS, DECOYS))
+        except MissingDataError as error:
+            tell(str(error))
+            missing = error
+            continue
+        tell(f"{name}: {len(targets)} targets; without a sequence here, so left out: {', '.join(left) or 'none'}.")
+        judged = judge(targets, predictor, f"{model} affinity")
+        out = sum(int((~one.kept).sum()) for one in judged)
+        asked = sum(len(one.kept) for one in judged)
+        tell(f"{name}: {asked:,} molecules; {out} told, taught or refused, so not judged.")
+        for split, chosen in (("all", judged), *((group, _only(judged, flag)) for group, flag in GROUPS.items())):
+            rows += _rows(name, split, chosen, tell)
+    if missing is not None and not rows:
+        raise missing
+    return [*rows, *rate_rows(predictor, f"{model} affinity", 512 if limit else _RATE)]
+
+
+def judge(targets: Sequence[Target], predictor: Any, model: str) -> list[Judged]:
+    """What the model and each rival say of every molecule of every target."""
+    found = []
+    table: list[NDArray[numpy.float64]] = []
+    for target in targets:
+        read = Shelf(None).read([Formula(text, str(at)) for at, text in enumerate(target.smiles)])
+        there = numpy.array([isinstance(one, Molecule) for one in read])
+        molecules = [one for one in read if isinstance(one, Molecule)]
+        draw = numpy.random.default_rng([_SEED, *target.name.encode()])
+        known = draw.permutation(numpy.flatnonzero(there & target.active))[:KNOWN]
+        hits = Screener(predictor, target.protein, Shelf(None)).score(molecules)
+        kept = there.copy()
+        kept[numpy.flatnonzero(there)[[hit["measured"] for hit in hits]]] = False
+        kept[known] = False
+        prints = fingerprints(molecules)
+        place = numpy.cumsum(there) - 1
+        said = {
+            model: _spread([hit["score"] for hit in hits], there),
+            f"likeness to {KNOWN} known": _spread(likeness(prints, prints[place[known]]).max(1), there),
+            "random": draw.random(len(there)),
+        }
+        found.append(Judged(target, kept, said))
+        rows = [
+            row
+            for at in range(0, len(molecules), _AT_ONCE)
+            for row in run_limited(simple_properties, [one.smiles for one in molecules[at : at + _AT_ONCE]])
+        ]
+        wide = numpy.full((len(there), len(rows[0])), numpy.nan)
+        wide[there] = rows
+        table.append(wide)
+    for one, value in zip(found, _by_properties(found, table), strict=True):
+        one.said["properties alone"] = value
+    return found
+
+
+def _by_properties(found: Sequence[Judged], table: Sequence[NDArray[Any]]) -> list[NDArray[numpy.float64]]:
+    """The chance of being a binder by trees that were taught on other targets."""
+    fold = numpy.random.default_rng(_SEED).permutation(len(found)) % min(FOLDS, len(found))
+    said: list[NDArray[numpy.float64]] = [numpy.zeros(0)] * len(found)
+    for number in range(int(fold.max()) + 1):
+        taught = [at for at in range(len(found)) if fold[at] != number] or list(range(len(found)))
+        rows = numpy.concatenate([table[at] for at in taught])
+        labels = numpy.concatenate([found[at].target.active for at in taught])
+        trees = HistGradientBoostingClassifier(class_weight="balanced", max_iter=100, random_state=_SEED)
+        trees.fit(rows, labels)
+        for at in numpy.flatnonzero(fold == number).tolist():
+            said[at] = trees.predict_proba(table[at])[:, 1]
+    return said
+
+
+def _rows(name: str, split: str, judged: Sequence[Judged], tell: Tell) -> list[Score]:
+    if not judged:
+        return []
+    rows = []
+    for metric in SCORES:
+        question = Question(SUITE, NAME, name, split, metric)
+        for who in judged[0].said:
+            try:
+                rows.append(
+                    question.row(who, measure_targets([one.score(metric, who) for one in judged], MOST[metric]))
+                )
+            except UndefinedScoreError as error:
+                tell(f"{name}, {split}, {who}: {error}")
+    return rows
+
+
+def rate_rows(predictor: Any, model: str, count: int) -> list[Score]:
+    """Molecules a second, first with chemistry and then from what was kept; the middle of five parts."""
+    targets, _ = load_targets("dude", decoys=count)
+    target = max(targets, key=lambda one: len(one.smiles))
+    texts = (target.smiles * (1 + count // len(target.smiles)))[:count]
+    size = count // 5
+    rows = []
+    with TemporaryDirectory() as folder:
+        source = Path(folder) / "library.smi"
+        source.write_text("\n".join(texts), encoding="utf-8")
+        for split in ("first time", "kept"):
+            shelf = Shelf(Path(folder) / "kept")
+            screener = Screener(predictor, target.protein, shelf, size=size)
+            rates, before = [], time.perf_counter()
+            for done in screener.run(str(source), Path(folder) / split):
+                after = time.perf_counter()
+                rates.append(done.rows / (after - before))
+                before = after
+            rates = sorted(rates[:5])
+            question = Question(SUITE, NAME, "dude", split, "molecules_per_s")
+            rows.append(question.row(model, Estimate(rates[len(rates) // 2], rates[0], rates[-1], count)))
+    return rows
+
+
+def _only(judged: Sequence[Judged], is_kinase: bool) -> list[Judged]:
+    return [one for one in judged if one.target.is_kinase == is_kinase]
+
+
+def _spread(values: Any, there: NDArray[numpy.bool_]) -> NDArray[numpy.float64]:
+    """Values of the molecules that could be read, at their places among all."""
+    whole = numpy.full(len(there), -numpy.inf)
+    whole[there] = values
+    return whole

@@ -1,0 +1,142 @@
+"""Which pair trunk learns contacts best from the same seconds of one processor, and what the language model is worth.
+
+    embedded body or letters alone + a trunk -> trained for `SECONDS` -> P@L over validation chains
+
+Each candidate starts from the same body, is shown the same crops in the same order, and is stopped by processor time,
+so that a trunk which is dear a step gets fewer steps. The rate falls to zero at the end of that time. 'letters' is the
+convolutional trunk on an embedding of single residues in the place of the language model's states: what the network
+learns without it. The image network is a small ResNet with random weights where no checkpoint of ImageNet is given by
+name: it says what the architecture is worth, not what photographs taught it.
+
+It is a comparison for a choice, on validation chains, not the figure of the trunk that was then trained for long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anfinsen.bench.contacts import LONG_RANGE, SHARES, Pairs, pairs_of
+from anfinsen.bench.folding import STRUCTURE, by_separation, score, taught
+from anfinsen.bench.study import Question, Tell
+from anfinsen.data.alphabet import TOKENS
+from anfinsen.data.batch import Stream
+from anfinsen.data.coordinates import load_chains
+from anfinsen.hub.body import bare
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import Score, TaskRecord
+from anfinsen.inference.folding import TASK, Folder
+from anfinsen.models.network import Network, residue_places
+from anfinsen.tasks import TASKS
+from anfinsen.tasks.contacts import ContactsTask
+from anfinsen.training.optim import make_optimizers, schedule
+
+SECONDS = 120.0
+"""Processor time of each candidate's training."""
+CHAINS = 60
+"""Validation chains that are judged, of 60 to 250 residues."""
+TOKENS_A_STEP, WINDOW, RATE = 600, 96, 1.5e-3
+_SMALL = {"dim": 32, "fine": 16, "blocks": 4}
+_IMAGE = {
+    "model_type": "resnet",
+    "embedding_size": 16,
+    "hidden_sizes": [16, 32, 64],
+    "depths": [1, 1, 1],
+    "layer_type": "basic",
+    "out_features": ["stage1", "stage2", "stage3"],
+}
+_SPARE = 1_000_000
+_SEED = 1
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One candidate."""
+
+    name: str
+    trunk: Mapping[str, Any] = field(default_factory=dict)
+    letters: bool = False
+    frozen: bool = False
+
+
+ARMS = (
+    Arm("convolution", {"kind": "convolution"}),
+    Arm("axial attention", {"kind": "axial", "blocks": 2}),
+    Arm("triangle updates", {"kind": "triangle", "blocks": 2}),
+    Arm("image network, random start", {"kind": "image", "image_config": _IMAGE, "blocks": 2}),
+    Arm("convolution, no attention maps", {"kind": "convolution", "maps": False}),
+    Arm("convolution, body at rest", {"kind": "convolution"}, frozen=True),
+    Arm("convolution on letters", {"kind": "convolution"}, letters=True),
+)
+
+
+class Letters(nn.Module):
+    """A body that knows which residue stands where and nothing else."""
+
+    longest = _SPARE
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        self.embed = nn.Embedding(len(TOKENS), dim)
+
+    def residues(self, tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int]]:
+        """One state a residue, (R, dim), special tokens stripped."""
+        states: Tensor = self.embed(tokens)
+        return states[residue_places(lengths, tokens.device)], [length - 2 for length in lengths]
+
+
+def trunk_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+    """P@L and P@L/5 of each candidate on validation chains; `limit` makes fewer chains and a twentieth of the time."""
+    chains = load_chains("valid", kinds=("bb5", "bb3"), representatives=True)
+    chains = [chain for chain in chains if 60 <= len(chain) <= 250][: limit or CHAINS]
+    pairs = [pairs_of(chain, LONG_RANGE) for chain in chains]
+    rows = _rows("separation", [by_separation(one) for one in pairs], pairs)
+    task = TASKS[TASK]
+    assert isinstance(task, ContactsTask)  # the one task of its name
+    examples = task.examples("train")
+    for arm in ARMS:
+        learner = replace(task, window=WINDOW, trunk={**_SMALL, **arm.trunk})
+        taught_network, steps = train(network, arm, learner, examples, SECONDS / 20 if limit else SECONDS)
+        tell(f"{arm.name}: {steps} steps.")
+        target = task.target
+        folder = Folder(Bundle(model, taught_network, {TASK: TaskRecord(kind=target.head, size=target.size)}))
+        rank = taught(folder)
+        rows += _rows(arm.name, [rank(one) for one in pairs], pairs)
+    return rows
+
+
+def train(start: Network, arm: Arm, task: ContactsTask, examples: Sequence[Any], seconds: float) -> tuple[Network, int]:
+    """A candidate trained for so many seconds of processor time, and the steps that it made of them."""
+    torch.manual_seed(_SEED)
+    body = bare(start.body)
+    network = Network(Letters(body.dim) if arm.letters else deepcopy(body), {TASK: task.shape})  # type: ignore[arg-type]
+    network.requires_grad_(True).train()
+    network.body.requires_grad_(not arm.frozen)
+    optimizers = make_optimizers(network, "muon", RATE, weight_decay=0.05)
+    stream = Stream(examples, budget=TOKENS_A_STEP, seed=_SEED, prepare=task.prepare, window=WINDOW)
+    began, steps = time.process_time(), 0
+    while (share := (time.process_time() - began) / seconds) < 1:
+        rate = RATE * schedule(int(1000 * share), steps=1000, warmup=50, decay=0.5)
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] = rate
+        batch = task.collate(stream.next())
+        loss, known = task.loss(network(batch, TASK), batch)
+        (loss / max(1, known)).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        steps += 1
+    return network.eval(), steps
+
+
+def _rows(name: str, scores: Sequence[Any], pairs: Sequence[Pairs]) -> list[Score]:
+    question = Question(STRUCTURE, TASK, "chains", f"valid, {SECONDS:.0f} s of training", "P@L")
+    return [replace(question, metric=metric).row(name, score(metric, scores, pairs)) for metric in SHARES]

@@ -1,0 +1,179 @@
+"""Verbs about pairs of proteins: who meets whom among two, in a list or of all, and the model that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from anfinsen.cli.screen import Raw, Threads, app, notices, screen
+from anfinsen.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from anfinsen.inference.partners import Pairer
+    from anfinsen.report.heat import Section
+    from anfinsen.structure.protein import Protein
+
+SHOWN = 20
+"""Pairs that are told in the terminal; of all against all fifty times as many stand in the table."""
+Pairs = list[tuple["Protein", "Protein"]]
+Row = dict[str, str | float]
+
+
+@app.command()
+def interact(
+    one: Annotated[
+        str | None, typer.Argument(metavar="[A]", help="A protein (a file as for predict), or a table of pairs.")
+    ] = None,
+    other: Annotated[
+        str | None, typer.Argument(metavar="[B]", help="Its partner; left out where A is a table.")
+    ] = None,
+    all_against_all: Annotated[
+        str | None, typer.Option("--all-against-all", metavar="FILE", help="Every pair of the proteins in FILE.")
+    ] = None,
+    sequences: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The proteins, where the table of pairs holds their names only.")
+    ] = None,
+    states: Annotated[
+        Path | None, typer.Option(help="States per window that anfinsen embed made of FILE with the same bundle.")
+    ] = None,
+    least: Annotated[float, typer.Option(min=0, max=1, help="Leave out pairs with a smaller score.")] = 0.0,
+    reasons: Annotated[
+        int, typer.Option(min=0, help="For so many of the best pairs, the map between the chains.")
+    ] = 12,
+    out: Annotated[Path, typer.Option(help="Folder for tables and report; the same one again goes on.")] = Path(
+        "pairs"
+    ),
+    raw_csv: Raw = False,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Folder of a model of pairs.")] = None,
+    threads: Threads = None,
+) -> None:
+    """Say which proteins interact, with a range, the reason as a map between both chains, and what is known of them."""
+    from anfinsen import runtime
+    from anfinsen.inference.partners import Pairer
+    from anfinsen.report.origin import origin
+    from anfinsen.report.partners import write_pairs
+
+    if (one is None) == (all_against_all is None):
+        raise UsageError(
+            "What to ask about is not clear.",
+            remedy="Give two proteins, one table of pairs, or --all-against-all FILE.",
+        )
+    runtime.use_threads(threads)
+    pairer, refused = Pairer.load(bundle), list[InputError]()
+    sections: list[Section] = []
+    if all_against_all is not None:
+        proteins = list(_proteins(all_against_all, refused))
+        rows = _everyone(pairer, proteins, all_against_all, states, out, least)
+        told = f"The {len(rows):,} best are in {out / 'pairs.csv'}; all of them in {out}/pairs-*.parquet."
+    else:
+        rows, sections = _listed(pairer, _pairs(str(one), other, sequences, refused), least, reasons)
+        told = f"{len(rows):,} pairs are in {out / 'pairs.csv'}; see {out / 'report.html'}."
+    for error in refused[:5]:
+        notices.print(escape(f"Refused: {error}"))
+    write_pairs(out, rows, sections, refused, about=origin(pairer.bundle), raw=raw_csv)
+    screen.print(escape(told))
+    raise typer.Exit(1 if not rows and refused else 3 if refused else 0)
+
+
+@app.command("interact-fit")
+def interact_fit(
+    recipe: Annotated[Path, typer.Option(help="The recipe, such as recipes/partners-xs.toml.")],
+    out: Annotated[Path, typer.Option(help="Folder for the states and the model; the same one again goes on.")] = Path(
+        "runs/partners"
+    ),
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Folder of the bundle whose body reads the chains.")
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """Learn who meets whom from the public table of yeast pairs; `anfinsen interact --bundle` then answers from it."""
+    from anfinsen import runtime
+    from anfinsen.data.example import proteins_of
+    from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.tasks.interaction import TASK
+    from anfinsen.training.partners import kept_states, make_bundle
+    from anfinsen.training.recipe import Recipe
+
+    runtime.use_threads(threads)
+    opened, read = Bundle.load(start or default_bundle()), Recipe.read(recipe)
+    train, held = (TASK.examples(split) for split in ("train", "valid"))
+    proteins = proteins_of([*train, *held])
+    screen.print(f"{len(proteins):,} proteins of {len(train) + len(held):,} pairs are read once.")
+    states = kept_states(opened.network, opened.name, opened.sha256, proteins, out / "states.h5")
+    bundle = make_bundle(opened, train, held, states, read, screen.print)
+    bundle.save(out / "bundle")
+    screen.print(escape(f"{bundle.name} learnt from {len(train):,} pairs and is in {out / 'bundle'}."))
+
+
+def _pairs(one: str, other: str | None, sequences: str | None, refused: list[InputError]) -> Pairs:
+    """The pairs that were asked for; what is refused is kept."""
+    from anfinsen.data.example import Example
+    from anfinsen.data.pairs import read_named_pairs, read_pairs
+
+    if other is not None:
+        sides = [list(_proteins(source, refused)) for source in (one, other)]
+        return [(first, second) for first in sides[0] for second in sides[1]]
+    if sequences is not None:
+        known = {protein.id: protein for protein in _proteins(sequences, refused)}
+        records = read_named_pairs(one, known)
+    else:
+        records = read_pairs(one)
+    refused += [record for record in records if isinstance(record, InputError)]
+    asked = (record for record in records if isinstance(record, Example))
+    return [(record.protein, record.partner) for record in asked if record.partner is not None]
+
+
+def _listed(pairer: Pairer, pairs: Pairs, least: float, reasons: int) -> tuple[list[Row], list[Section]]:
+    """The pairs as rows, the best first, told on the screen; and the first of them with their maps."""
+    from anfinsen.report.partners import pair_section, row_of, sentence
+
+    found = sorted(zip(pairs, pairer.answers(pairs), strict=True), key=lambda each: -float(row_of(*each)["score"]))
+    for pair, answer in found[:SHOWN]:
+        screen.print(escape(sentence(pair, answer)))
+    sections = [pair_section(pair, answer, pairer.reason(*pair)) for pair, answer in found[:reasons]]
+    return [row for row in (row_of(*each) for each in found) if float(row["score"]) >= least], sections
+
+
+def _everyone(
+    pairer: Pairer, proteins: Sequence[Protein], source: str, states: Path | None, out: Path, least: float
+) -> list[Row]:
+    """All against all, watched; the best pairs."""
+    from rich.progress import Progress
+
+    from anfinsen.data.example import Example
+    from anfinsen.inference.embedder import Embedder, embed_file
+    from anfinsen.inference.partners import best_pairs, claim
+
+    if not proteins:
+        raise UsageError(f"There is no protein left in {source}.", remedy="Correct what was refused.")
+    claim(out, {"file": source, "model": pairer.bundle.sha256, "proteins": str(len(proteins)), "least": f"{least:g}"})
+    if states is None:
+        states = out / "states.h5"
+        opened = pairer.bundle
+        embedder = Embedder(opened.network, name=opened.name, sha256=opened.sha256, per="window", dtype="fp16")
+        embed_file((Example(protein) for protein in proteins), embedder, states)
+    shelf = pairer.stored(proteins, states)
+    with Progress(console=notices, transient=True) as bar:
+        task = bar.add_task("pairs", total=None)
+        answered = pairer.all_against_all(
+            shelf, out, least=least, tell=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    screen.print(f"{answered:,} pairs of {len(proteins):,} proteins are answered now.")
+    found = best_pairs(out, 50 * SHOWN)
+    for row in found[:SHOWN]:
+        screen.print(escape(f"{row['a']} with {row['b']}: {row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})"))
+    return found
+
+
+def _proteins(source: str, refused: list[InputError]) -> Iterator[Protein]:
+    from anfinsen.data.readers import read_proteins
+
+    for record in read_proteins(source):
+        if isinstance(record, InputError):
+            refused.append(record)
+        else:
+            yield record

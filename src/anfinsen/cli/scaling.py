@@ -1,0 +1,106 @@
+"""Flags of the verbs that can be computed on more than one machine, and places that are none of this one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from anfinsen.cli.screen import notices
+from anfinsen.distributed.processes import COMMAND
+from anfinsen.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from anfinsen.distributed.ray import Cluster
+
+On = Annotated[str | None, typer.Option("--on", help="'ray' to compute on a Ray cluster, or on one of this machine.")]
+Part = Annotated[str | None, typer.Option("--part", help="Only the part 0/16, 1/16 ... of the records, for arrays.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="With --on ray, so many workers; 2 else.")]
+
+StrategyName = Annotated[
+    str | None, typer.Option("--strategy", help="ddp, fsdp, zero1, zero2 or zero3, where more than one process trains.")
+]
+Processes = Annotated[
+    int | None, typer.Option("--processes", min=1, help="Train on so many processes of this machine; or use torchrun.")
+]
+One = TypeVar("One")
+
+
+def crew(on: str | None, workers: int | None) -> AbstractContextManager[Cluster | None]:
+    """The workers that were asked for, or nobody."""
+    if on is None:
+        if workers is not None:
+            raise UsageError("--workers says how many, and not where.", remedy="Say --on ray too.")
+        return nullcontext()
+    if on != "ray":
+        raise UnknownNameError("place to compute", on, ["ray"])
+    from anfinsen.distributed.ray import Cluster
+
+    return Cluster(workers or 2)
+
+
+def everywhere(path: Path | None) -> Path | None:
+    """A path that means the same in another working folder: whole, or an address."""
+    from anfinsen.data.elsewhere import address_of
+
+    return path if path is None or address_of(path) else path.absolute()
+
+
+def train_elsewhere(on: str | None, workers: int | None) -> None:
+    """Run this command on the workers of a cluster and end with it; does nothing on a worker or where none are asked.
+
+    Workers that are different machines need `--out` at an address, or a folder that all of them see.
+    """
+    if "RANK" in os.environ:
+        return
+    with crew(on, workers) as cluster:
+        if cluster is not None:
+            code = cluster.start([*COMMAND, *sys.argv[1:]], tell=partial(notices.print, markup=False, highlight=False))
+            raise typer.Exit(code)
+
+
+def part_of(records: Iterable[One], part: str | None) -> Iterable[One]:
+    """Every N-th record from the K-th on, where `part` is 'K/N'; all where it is None."""
+    if part is None:
+        return records
+    first, stroke, count = part.partition("/")
+    if not (stroke and first.isdecimal() and count.isdecimal() and int(first) < int(count)):
+        raise UsageError(f"'{part}' is no part.", remedy="Write it as 0/16 for the first of 16, up to 15/16.")
+    return islice(records, int(first), None, int(count))
+
+
+@contextmanager
+def place(out: Path) -> Iterator[Path]:
+    """Where to write what is to be at `out`: there, or for an address here, from where it is sent when it is whole.
+
+    What is at the address already comes here first, so that a job goes on from what another machine has done.
+    """
+    from anfinsen.data.address import Address
+    from anfinsen.data.elsewhere import address_of, fetched, put
+
+    text = address_of(out)
+    if text is None:
+        yield out
+        return
+    there = Address.find(text)
+    local = there.cache / "out" / hashlib.sha256(text.encode()).hexdigest()[:24] / out.name
+    there.store.invalidate_cache()
+    for found in there.store.find(there.root):
+        name = str(found)[len(there.root) :].strip("/")
+        here = local / name if name else local
+        if not here.exists():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.write_bytes(fetched(f"{text}/{name}" if name else text).read_bytes())
+    yield local
+    for made in sorted(local.rglob("*")) if local.is_dir() else [local]:
+        if made.is_file():
+            put(made, f"{text}/{made.relative_to(local).as_posix()}" if local.is_dir() else text)
+    notices.print(f"Written to {text}.", markup=False, highlight=False)

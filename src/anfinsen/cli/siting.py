@@ -1,0 +1,57 @@
+"""The verb that finds sites: a structure or a sequence goes in, residues and ranked pockets come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from anfinsen.cli.screen import Column, Raw, Source, Threads, app, screen
+
+
+@app.command()
+def sites(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Folder for tables, scripts for viewers, pictures and the page.")] = Path(
+        "sites"
+    ),
+    column: Column = None,
+    raw_csv: Raw = False,
+    bundle: Annotated[Path | None, typer.Option("--bundle", help="Folder of a model that knows ligand-sites.")] = None,
+    threads: Threads = None,
+) -> None:
+    """Find where each protein in FILE could hold a ligand: residues by kind and, on a structure, ranked pockets."""
+    from anfinsen import runtime
+    from anfinsen.data.readers import read_proteins
+    from anfinsen.errors import InputError
+    from anfinsen.inference.sites import SiteFinder, headline, say
+    from anfinsen.report.origin import origin
+    from anfinsen.report.sites import PAGE, write_sites_folder
+    from anfinsen.tasks.ligand_sites import TASK
+
+    runtime.use_threads(threads)
+    finder = SiteFinder.load(bundle)
+    refused, answers = [], []
+    for record in read_proteins(source, column=column):
+        if isinstance(record, InputError):
+            refused.append(record)
+            continue
+        (found,) = finder.find([record])
+        answers.append(found)
+        screen.print(f"[bold]{escape(record.id)}[/]  {escape(headline(found))}")
+        for site in found.sites[:5]:
+            screen.print(f"  {escape(say(site, record))}")
+        for message in found.messages:
+            screen.print(
+                f"  [yellow]{escape(message.text)}[/]" if message.level == "warning" else escape(f"  {message.text}")
+            )
+    known = finder.predictor.bundle
+    write_sites_folder(out, answers, refused, about=origin(known), record=known.records[TASK.name], raw=raw_csv)
+    screen.print(
+        f"The page is {escape(str(out / PAGE))}; tables, scripts for PyMOL and ChimeraX and pictures lie beside it."
+    )
+    for error in refused:
+        screen.print(f"[red]Refused:[/] {escape(str(error))}")
+    raise typer.Exit(1 if not answers else 3 if refused else 0)

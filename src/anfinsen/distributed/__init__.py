@@ -1,0 +1,8 @@
+"""How many machines: a training or a long job on one process, on several, or on a cluster; knows no task and no model.
+
+strategy    the contract of a training on N processes, and its plainest form: one device
+replicas    DDP: every process holds all weights
+sharding    FSDP2: every process holds a part of them
+deepspeed   ZeRO stages 1 to 3, by DeepSpeed (an extra)
+processes   N processes of one command on this machine
+"""

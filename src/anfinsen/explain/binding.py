@@ -1,0 +1,180 @@
+"""What of a molecule and of a protein holds an affinity up, and whether that can be believed.
+
+    an atom, a ring or chain of atoms, or a stretch of residues is taken away -> the answer is asked again
+      -> what falls by much held the answer up -> credits of atoms (A,) and of residues (L,), in units of the affinity
+      -> deletion: the most credited first, against random orders -> how far the credits can be believed
+
+It is asked of the judge that knows neither side, since one that recognises the drug by name needs no atom. It is the
+model's reason and not the protein's: nobody showed the model a binding site. An atom's credit is the mean of what is
+lost without it alone and of its share of what is lost without its whole ring or chain, since a model that still sees
+the rest of a ring hardly misses one atom. The score is the area between the curve of random orders and ours, as a share
+of the widest span that any curve reached (Petsiuk et al. 2018, arXiv 1806.07421): 0 is chance, below 0 is worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from anfinsen.data.profile import profiles
+from anfinsen.drug.features import fingerprints
+from anfinsen.drug.molecule import Molecule, without_atoms
+from anfinsen.inference.affinity import AffinityPredictor
+from anfinsen.structure.protein import Protein
+
+STRETCH = 16
+"""Residues that are taken away together."""
+POINTS = 9
+"""Points of a deletion curve, both ends included."""
+ORDERS = 20
+"""Random orders that credits are held against."""
+SEED = 8
+
+Floats = NDArray[numpy.float64]
+Places = NDArray[numpy.int64]
+Sets = Sequence[Places]
+Ask = Callable[[Sets], Floats]
+"""Sets of what is taken away -> the answer without each of them."""
+
+
+@dataclass(frozen=True)
+class Credits:
+    """What held the answer up, and how far that can be believed."""
+
+    weights: Floats
+    """(n,) what the answer loses without each atom or residue, in units of the affinity."""
+    score: float
+    """How much sooner the answer falls than in random orders; 0 is chance."""
+    low: float
+    high: float
+    """95 % of random orders score between these."""
+
+    @property
+    def is_faithful(self) -> bool:
+        """Better than what 95 % of random orders reach."""
+        return self.score > self.high
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What held one answer up: credits of atoms (A,) and of residues (L,)."""
+
+    atoms: Credits
+    residues: Credits
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it was held against random orders."""
+        return not numpy.isnan(self.atoms.score)
+
+    def sentence(self) -> str:
+        """Whether to believe the picture."""
+        said = [
+            f"{what} {'can be believed' if one.is_faithful else 'are no better than chance'} "
+            f"(deletion score {one.score:.2f}, chance reaches {one.high:.2f})"
+            for what, one in (("the coloured atoms", self.atoms), ("the coloured stretches", self.residues))
+        ]
+        return f"Taking away in order of weight: {said[0]}; {said[1]}."
+
+
+def reason(predictor: AffinityPredictor, protein: Protein, molecule: Molecule, *, orders: int = ORDERS) -> Reason:
+    """What of the molecule and of the protein held the answer up, judged by deletion against so many random orders.
+
+    Without random orders nothing is judged, and the scores are NaN.
+    """
+    ask_atoms, ask_residues = _askers(predictor, protein, molecule)
+    every = [numpy.array([at]) for at in range(molecule.heavy_atoms)]
+    cuts = [numpy.arange(cut, min(cut + STRETCH, len(protein))) for cut in range(0, len(protein), STRETCH)]
+    views = [_spread(_lost(ask_atoms, sets), sets, molecule.heavy_atoms) for sets in (every, parts_of(molecule))]
+    atoms, stretches = (views[0] + views[1]) / 2, _lost(ask_residues, cuts)
+    judged = [
+        judge([weights], sets, ask, orders)[0] if orders else Credits(weights, *[numpy.nan] * 3)
+        for weights, sets, ask in ((atoms, every, ask_atoms), (stretches, cuts, ask_residues))
+    ]
+    return Reason(judged[0], replace(judged[1], weights=_spread(stretches, cuts, len(protein))))
+
+
+def judge(views: Sequence[Floats], sets: Sets, ask: Ask, orders: int = ORDERS) -> list[Credits]:
+    """Hold the order of each view's credits of n sets (n,) against the same random orders of them."""
+    generator = numpy.random.default_rng(SEED)
+    count = len(sets)
+    steps = numpy.unique(numpy.linspace(0, count, min(POINTS, count + 1)).round().astype(int))
+    ranked = [numpy.argsort(-view, kind="stable") for view in views]
+    ranked += [generator.permutation(count) for _ in range(orders)]
+    hidden = [numpy.concatenate([sets[at] for at in order[:step]] or [numpy.zeros(0, numpy.int64)])
+              for order in ranked for step in steps]  # fmt: skip
+    curves = ask(hidden).reshape(len(ranked), len(steps))
+    span = float(numpy.ptp(curves)) or 1.0
+    areas = ((curves[:, 1:] + curves[:, :-1]) / 2 * numpy.diff(steps / count)).sum(1) / span
+    chance = areas[len(views) :]
+    low, high = numpy.quantile(chance.mean() - chance, (0.025, 0.975))
+    return [
+        Credits(view, float(chance.mean() - area), float(low), float(high))
+        for view, area in zip(views, areas[: len(views)], strict=True)
+    ]
+
+
+def parts_of(molecule: Molecule) -> list[Places]:
+    """The atoms of each ring system and of each chain between or beside rings, in the order of their first atoms."""
+    is_ring = molecule.atoms[:, 5] > 0
+    start, end = molecule.edges.astype(numpy.int64)
+    # within a ring system bonds lie in rings; a bond between two rings, as in biphenyl, parts them
+    stays = (is_ring[start] & is_ring[end] & (molecule.bonds[:, 1] > 0)) | (~is_ring[start] & ~is_ring[end])
+    count = molecule.heavy_atoms
+    joined = csr_matrix((numpy.ones(int(stays.sum())), (start[stays], end[stays])), shape=(count, count))
+    member = connected_components(joined, directed=False)[1]
+    parts = [numpy.flatnonzero(member == number) for number in range(int(member.max()) + 1)]
+    return sorted(parts, key=lambda part: int(part[0]))
+
+
+def _lost(ask: Ask, sets: Sets) -> Floats:
+    """What the answer loses without each of some sets (n,)."""
+    said = ask([numpy.zeros(0, dtype=numpy.int64), *sets])
+    lost: Floats = said[0] - said[1:]
+    return lost
+
+
+def _spread(lost: Floats, sets: Sets, count: int) -> Floats:
+    """What is lost without a set, in equal shares upon its members: (count,)."""
+    weights = numpy.zeros(count)
+    for one, members in zip(lost.tolist(), sets, strict=True):
+        weights[members] = one / len(members)
+    return weights
+
+
+def _askers(predictor: AffinityPredictor, protein: Protein, molecule: Molecule) -> tuple[Ask, Ask]:
+    """How to ask for the affinity without some atoms, and without some residues."""
+    bundle = predictor.bundle
+    (states,) = predictor.states([protein])
+
+    def likeness_of(molecules: Sequence[Molecule], words: Floats, means: Floats) -> Floats:
+        strangers = [numpy.full(count, -1, dtype=numpy.int64) for count in (len(molecules), len(words))]
+        sides = bundle.model.likeness(fingerprints(molecules), words, means, *strangers)
+        grid = numpy.indices((len(molecules), len(words))).reshape(2, -1).T
+        return bundle.model.predict(*sides, grid).value
+
+    def side(hidden: Sets) -> tuple[Floats, Floats]:
+        texts, means = [], []
+        for gone in hidden:
+            letters = numpy.array(list(protein.sequence))
+            letters[gone] = "X"
+            texts.append("".join(letters))
+            kept = numpy.delete(states, gone, 0)
+            # with every residue gone the protein is like an average one: states are centred
+            means.append(kept.mean(0) if len(kept) else numpy.zeros(states.shape[1]))
+        return profiles(texts, bundle.word_weights).astype(numpy.float64), numpy.stack(means).astype(numpy.float64)
+
+    whole = side([numpy.zeros(0, dtype=numpy.int64)])
+
+    def without_atom_sets(hidden: Sets) -> Floats:
+        return likeness_of(without_atoms(molecule, [one.tolist() for one in hidden]), *whole)
+
+    def without_residues(hidden: Sets) -> Floats:
+        return likeness_of([molecule], *side(hidden))
+
+    return without_atom_sets, without_residues

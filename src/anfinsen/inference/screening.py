@@ -1,0 +1,297 @@
+"""A library against one target: shard by shard onto the disk, so that a stopped screen goes on where it was.
+
+    rows -> shard -> molecules (kept: `data.kept`) -> affinities, likeness to known ligands -> scores/000000.parquet
+                                                                                            -> the best, in one pass
+
+A shard's file takes its place when it is whole, so every row is answered exactly once whatever happens; a shard is
+asked by itself, so a resumed screen writes the same bytes as an unbroken one. While one shard is answered the next one
+is read by child processes. Memory holds two shards and the best so far, however long the library is. What is ranked
+high is the low end of the interval: a sure good binder before an unsure better one; see `height`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy
+import pyarrow
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from anfinsen.config import Config
+from anfinsen.data.example import Example
+from anfinsen.data.kept import Shelf
+from anfinsen.data.library import SHARD, Row, fingerprint, read_library, shards
+from anfinsen.drug.features import fingerprints, likeness
+from anfinsen.drug.molecule import Molecule
+from anfinsen.errors import InputError, UsageError
+from anfinsen.hub.affinity import AffinityBundle
+from anfinsen.inference.affinity import BLOCK, AffinityPredictor
+from anfinsen.inference.embedder import Embedder
+from anfinsen.structure.protein import Protein
+from anfinsen.tasks.targets import Answer
+
+By = Literal["affinity", "likeness"]
+BY: tuple[By, ...] = ("affinity", "likeness")
+"""What a library can be ranked by: the low end of the affinity's interval, or likeness to known ligands."""
+SCORES, JOB = "scores", "screen.json"
+SCHEMA = pyarrow.schema(
+    {
+        "row": pyarrow.int64(), "drug": pyarrow.string(), "smiles": pyarrow.string(), "score": pyarrow.float64(),
+        "pkd": pyarrow.float64(), "low": pyarrow.float64(), "high": pyarrow.float64(), "regime": pyarrow.string(),
+        "measured": pyarrow.bool_(), "far": pyarrow.bool_(), "nearest_drug": pyarrow.string(),
+        "drug_likeness": pyarrow.float64(), "known_ligand": pyarrow.string(), "known_likeness": pyarrow.float64(),
+        "messages": pyarrow.string(), "reason": pyarrow.string(), "remedy": pyarrow.string(),
+        "position": pyarrow.int64(),
+    }
+)  # fmt: skip
+"""The columns of the parts of `scores`; of a refused row only its place and why it was refused."""
+
+Hit = dict[str, Any]
+"""One answered row."""
+
+
+class Job(Config):
+    """What a folder belongs to; a screen that differs in any of it needs a folder of its own."""
+
+    library: str
+    """Name of the library's file."""
+    library_sha256: str
+    """Hash of its bytes."""
+    column: str
+    """The column of formulas that was named, empty where none was."""
+    target: str
+    """The protein's id."""
+    target_sha256: str
+    """Hash of its sequence."""
+    model: str
+    """Name of the affinity model."""
+    model_sha256: str
+    """Hash of its arrays."""
+    by: str
+    """What is ranked by."""
+    known: list[str]
+    """Standard formulas of the known ligands."""
+    shard: int
+    """Rows of a shard."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """One shard that is on the disk."""
+
+    rows: int
+    answered: int
+    was_there: bool
+
+
+class Remembering:
+    """An embedder that embeds a protein once, for a target is asked about with every shard."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder, self.network, self.about = embedder, embedder.network, embedder.about
+        self._known: dict[str, Any] = {}
+
+    def embed(self, examples: Any) -> Iterator[Any]:
+        """The states of each protein, in order."""
+        asked: list[Example] = list(examples)
+        new = {one.protein.sequence: one for one in asked if one.protein.sequence not in self._known}
+        self._known |= dict(zip(new, self._embedder.embed(iter(new.values())), strict=True))
+        for one in asked:
+            yield self._known[one.protein.sequence]
+
+
+def open_predictor(folder: Path | None = None) -> AffinityPredictor:
+    """The affinity model of a folder, the embedded one if none is given; it embeds each protein once."""
+    embedder = cast(Embedder, Remembering(Embedder.load(per="residue")))
+    return AffinityPredictor(AffinityBundle.load(folder), embedder)
+
+
+def lowest(predictor: AffinityPredictor) -> float:
+    """The lowest affinity that was ever measured: what does not bind at all stands there, and nothing below it."""
+    memory = predictor.bundle.model.memory
+    return float(memory.values[memory.known > 0].min()) + memory.mean
+
+
+def height(value: float, low: float, floor: float) -> float:
+    """What is ranked by: the low end of the interval, but none below the floor; among equal ones the value.
+
+    Without a floor a sure non-binder (5.0, surely above 4.9) would stand before a likely binder (6.5, perhaps 4.5).
+
+    >>> height(6.5, 4.5, 5.0) > height(5.0, 4.9, 5.0), height(7.0, 6.0, 5.0) > height(8.0, 5.5, 5.0)
+    (True, True)
+    """
+    return round(max(low, floor) + value / 1000, 6)
+
+
+class Screener:
+    """One target, asked about molecule after molecule."""
+
+    def __init__(
+        self, predictor: AffinityPredictor, target: Protein, shelf: Shelf, *,
+        known: Sequence[Molecule] = (), by: By = "affinity", size: int = SHARD,
+    ) -> None:  # fmt: skip
+        if by == "likeness" and not known:
+            raise UsageError(
+                "Likeness to known ligands was asked for, and none is given.", remedy="Give them: --known FILE."
+            )
+        self.predictor, self.target, self.shelf, self.by, self.size = predictor, target, shelf, by, size
+        self.known = list(known)
+        self.floor = lowest(predictor)
+        self._known = fingerprints(self.known) if known else None
+
+    def run(self, source: str, folder: Path, *, column: str | None = None, most: int | None = None) -> Iterator[Done]:
+        """Answer every row of a library into `folder`, and tell each shard; `most` stops after so many shards."""
+        self._claim(folder, source, column)
+        (folder / SCORES).mkdir(parents=True, exist_ok=True)
+        parts = enumerate(shards(read_library(source, column=column), self.size))
+        with ThreadPoolExecutor(1, thread_name_prefix="library") as ahead:
+
+            def prepare(number: int, rows: list[Row]) -> tuple[Path, int, list[Molecule | InputError] | None]:
+                path = folder / SCORES / f"{number:06d}.parquet"
+                return path, len(rows), None if path.exists() else self.shelf.read(rows)
+
+            def upcoming() -> Any:
+                part = next(parts, None)
+                return None if part is None else ahead.submit(prepare, *part)
+
+            waiting = upcoming()
+            for _ in iter(int, 1) if most is None else range(most):
+                if waiting is None:
+                    break
+                path, count, found = waiting.result()
+                waiting = upcoming()
+                if found is not None:
+                    _write(path, self._rows(found, first=int(path.stem) * self.size))
+                yield Done(count, _answered(path), found is None)
+
+    def score(self, molecules: Sequence[Molecule]) -> list[Hit]:
+        """One row for each molecule, without its place in a library."""
+        hits = []
+        answers = self.predictor.predict([self.target], molecules)
+        for start in range(0, len(molecules), BLOCK):
+            block = molecules[start : start + BLOCK]
+            for molecule, answer, (name, alike) in zip(block, answers, self._nearest(block), strict=False):
+                score = alike if self.by == "likeness" else height(answer["value"], answer["low"], self.floor)
+                hits.append(_hit(molecule, answer) | {"known_ligand": name, "known_likeness": alike, "score": score})
+        return hits
+
+    def _nearest(self, molecules: Sequence[Molecule]) -> list[tuple[str | None, float | None]]:
+        if self._known is None:
+            return [(None, None)] * len(molecules)
+        alike = likeness(fingerprints(molecules), self._known)
+        near = alike.argmax(1)
+        values: NDArray[Any] = alike[numpy.arange(len(near)), near]
+        return [(self.known[at].id, round(float(value), 3)) for at, value in zip(near, values, strict=True)]
+
+    def _rows(self, found: Sequence[Molecule | InputError], first: int) -> list[Hit]:
+        hits = iter(self.score([one for one in found if isinstance(one, Molecule)]))
+        rows: list[Hit] = []
+        for number, one in enumerate(found, first + 1):
+            if isinstance(one, Molecule):
+                rows.append({"row": number} | next(hits))
+            else:
+                told = {"reason": one.reason, "remedy": one.remedy, "position": one.position}
+                rows.append({"row": one.row or number, "drug": one.record} | told)
+        return rows
+
+    def _claim(self, folder: Path, source: str, column: str | None) -> None:
+        """A folder holds the screen of one library by one model against one target."""
+        mine = Job(
+            library=Path(source).name if Path(source).suffix else "one formula",
+            library_sha256=fingerprint(source),
+            column=column or "",
+            target=self.target.id,
+            target_sha256=self.target.sha256,
+            model=self.predictor.bundle.name,
+            model_sha256="".join(sorted(self.predictor.bundle.record.hashes.values())),
+            by=self.by,
+            known=[one.smiles for one in self.known],
+            shard=self.size,
+        )
+        path = folder / JOB
+        if path.exists():
+            theirs = Job.build(json.loads(path.read_text(encoding="utf-8")), source=str(path))
+            differs = [name for name, value in theirs.model_dump().items() if value != getattr(mine, name)]
+            if differs:
+                raise UsageError(
+                    f"'{folder}' holds another screen ({theirs.library} against {theirs.target}); "
+                    f"they differ in: {', '.join(differs)}.",
+                    remedy="Give another folder with --out, or delete that one.",
+                )
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".writing")
+        beside.write_text(json.dumps(mine.model_dump(), indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+
+def best(folder: Path, count: int) -> list[Hit]:
+    """The `count` highest rows of a finished screen, the best first; equal ones in the order of the library."""
+    kept = SCHEMA.empty_table()
+    for path in sorted((folder / SCORES).glob("*.parquet")):
+        part = parquet.read_table(path, schema=SCHEMA, use_threads=False)
+        both = pyarrow.concat_tables([kept, part.filter(part["score"].is_valid())])
+        order = numpy.lexsort((both["row"].to_numpy(), -both["score"].to_numpy()))[:count]
+        kept = both.take(order).combine_chunks()
+    return cast(list[Hit], kept.to_pylist())
+
+
+def refused(folder: Path, file: str) -> Iterator[InputError]:
+    """What a finished screen has refused, in the order of the library."""
+    for path in sorted((folder / SCORES).glob("*.parquet")):
+        part = parquet.read_table(path, schema=SCHEMA, use_threads=False)
+        for row in part.filter(part["reason"].is_valid()).to_pylist():
+            yield InputError(
+                row["reason"], remedy=row["remedy"], position=row["position"], file=file, row=row["row"],
+                record=row["drug"],
+            )  # fmt: skip
+
+
+def off_targets(
+    predictor: AffinityPredictor, panel: Sequence[Protein], molecules: Sequence[Molecule]
+) -> list[list[Answer]]:
+    """One answer for each molecule with each protein of a panel: (M, P)."""
+    answers = predictor.predict(panel, molecules)
+    return [list(islice(answers, len(panel))) for _ in molecules]
+
+
+def _hit(molecule: Molecule, answer: Answer) -> Hit:
+    reach = answer["reach"]
+    return {
+        "drug": molecule.id,
+        "smiles": molecule.smiles,
+        "pkd": answer["value"],
+        "low": answer["low"],
+        "high": answer["high"],
+        "regime": answer["regime"],
+        "measured": answer["measured"],
+        "far": reach["far"],
+        "nearest_drug": reach["nearest_drug"],
+        "drug_likeness": reach["drug_likeness"],
+        "messages": " | ".join(message.text for message in molecule.messages) or None,
+    }
+
+
+def _write(path: Path, rows: Sequence[Hit]) -> None:
+    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    try:
+        table = pyarrow.Table.from_pylist(list(rows), schema=SCHEMA)
+        answered = str(sum("reason" not in row for row in rows))
+        parquet.write_table(table.replace_schema_metadata({"answered": answered}), beside, compression="zstd")
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _answered(path: Path) -> int:
+    return int(parquet.read_schema(path).metadata[b"answered"])

@@ -1,0 +1,112 @@
+"""The benchmark of drugs on tables made here: every split has its rows, its probes beside it, and its names."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy
+import polars
+import pytest
+
+from anfinsen.bench import binders, drug, elsewhere
+from anfinsen.bench.suite import suites
+from anfinsen.data.binders import COLUMNS, fep_series
+from anfinsen.hub.record import Score
+from anfinsen.models.network import Network
+from anfinsen.training.affinity import AffinityConfig
+
+PROBES = {"drug only", "protein only", "nearest neighbour", "KronRLS"}
+NAME = "anfinsen-tiny affinity"
+
+
+def write(folder: Path, **tables: dict[str, list]) -> None:
+    folder.mkdir()
+    for name, columns in tables.items():
+        polars.DataFrame(columns).write_parquet(folder / f"{name}.parquet")
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Aromatic drugs bind proteins rich in W, chains bind those rich in K: who binds whom is told by both sides."""
+    draw = numpy.random.default_rng(6)
+    smiles = [f"c1ccc({'C' * (at + 1)}O)cc1" for at in range(12)] + [f"{'C' * (at + 3)}N" for at in range(12)]
+    chains = ["".join(draw.choice([*"ACDEFGHIKLMNPQRSTVWY", *("WK"[at % 2] * 12)], 60)) for at in range(16)]
+    one, other = (side.ravel() for side in numpy.indices((24, 16)))
+    binds = (one < 12) == (other % 2 == 0)
+    value = 6 + 2.0 * binds + draw.normal(0, 0.2, len(one))
+    ids = {"drug_id": [f"d{at}" for at in range(24)], "smiles_canonical": smiles, "smiles_isomeric": smiles}
+    pairs = {"drug_idx": one, "target_idx": other}
+    measured = {**pairs, "affinity": value, "fold": draw.integers(-1, 5, len(one))}
+    for name in ("davis", "kiba"):
+        targets = {"target_id": [f"t{at}" for at in range(16)], "sequence": chains}
+        write(tmp_path / f"dta_{name}", pairs=measured, drugs=ids, targets=targets)
+    kinds = {column: draw.choice(["train", "test"], len(one), p=[0.7, 0.3]) for column in COLUMNS.values()}
+    cold = numpy.where((one % 4 == 0) & (other % 8 < 2), "target_test", "source_train")
+    labels = {**pairs, "label": binds.astype(int), **kinds, "drugban_cluster": cold}
+    write(
+        tmp_path / "dti_biosnap", pairs=labels, drugs={"smiles": [*smiles[:-1], "[Na]"]}, targets={"sequence": chains}
+    )
+    rows = {"SMILES": [smiles[at] for at in one] + ["CCCCCCCCCCCCCCCO"] * 2, "Protein": [chains[at] for at in other]}
+    rows |= {"Protein": [*rows["Protein"], chains[0], "MKWVTFISLLKKK"], "Y": [*binds.astype(int).tolist(), 0, 1]}
+    write(tmp_path / "dti_bindingdb_partial", random_val=rows, cluster_target_test=rows)
+    like = [f"{'C' * (at + 2)}Cl" for at in range(6)]
+    energies = {"smiles": like * 2, "system": ["a"] * 6 + ["b"] * 6, "dG_kcal_mol": [-at / 2 for at in range(12)]}
+    folds = {"system": ["a", "a", "b"], "seq": ["MK", *chains[:2]], "length": [2, 60, 60]}
+    write(tmp_path / "fep_benchmark", ligands=energies, proteins=folds)
+    monkeypatch.setenv("ANFINSEN_DATA", str(tmp_path))
+    quick = partial(AffinityConfig, trees=20, doubts=5, parts=3, drug_axes=3, protein_axes=4)
+    monkeypatch.setattr(drug, "AffinityConfig", quick)
+    monkeypatch.setattr(elsewhere, "AffinityConfig", quick)
+    return tmp_path
+
+
+def figures(rows: list[Score], split: str, metric: str) -> dict[str, float]:
+    return {row.model: row.value for row in rows if (row.split, row.metric, row.published) == (split, metric, False)}
+
+
+def test_each_split_of_affinities_has_its_name_its_probes_and_published_figures(
+    tables: Path, tiny_network: Network
+) -> None:
+    told: list[str] = []
+    rows = drug.davis_rows(tiny_network, "anfinsen-tiny", limit=None, tell=told.append)
+    splits = {"davis", "davis-cold-drug", "davis-cold-target", "davis-both-cold"}
+    assert {row.split for row in rows} == splits and {row.suite for row in rows} == {"drug"}
+    for split in splits:
+        found = figures(rows, split, "CI")
+        assert set(found) >= PROBES | {NAME, "mean"} and found["mean"] == 0.5
+        assert figures(rows, split, "coverage").keys() == {NAME}
+    assert figures(rows, "davis", "CI")[NAME] > figures(rows, "davis", "CI")["drug only"] + 0.1
+    assert {row.model for row in rows if row.published} == {"DeepDTA", "GraphDTA", "MSGNN-DTA"}
+    assert {row.split for row in rows if row.published} == {"davis"}
+    ends = [(row.low, row.high) for row in rows if not row.published]
+    assert numpy.isfinite(numpy.array(ends, dtype=float)).all(), "who says the same of all has no rm2 and no row"
+    assert sum("better than KronRLS, paired" in sentence for sentence in told) == 12
+
+
+def test_binders_are_scored_on_every_split_and_what_is_missing_is_told(tables: Path, tiny_network: Network) -> None:
+    told: list[str] = []
+    rows = binders.biosnap_rows(tiny_network, "anfinsen-tiny", limit=None, tell=told.append)
+    assert {row.split for row in rows} == {f"biosnap-{kind}" for kind in COLUMNS}
+    assert figures(rows, "biosnap-random", "AUROC").keys() == PROBES | {NAME}
+    assert figures(rows, "biosnap-random", "AUROC")[NAME] > 0.9
+    assert any(sentence.startswith("1 drugs (16 pairs) are refused") for sentence in told)
+    assert any("share a drug or a protein with the test and are left out" in sentence for sentence in told)
+
+
+def test_models_answer_other_tables_about_strangers_beside_weight_and_fat(tables: Path, tiny_network: Network) -> None:
+    assert [(one.name, len(one.smiles), len(one.protein)) for one in fep_series(5)] == [("a", 6, 60), ("b", 6, 60)]
+    told: list[str] = []
+    rows = elsewhere.elsewhere_rows(tiny_network, "anfinsen-tiny", limit=None, tell=told.append)
+    ranks = figures(rows, "fep-unseen", "Spearman")
+    assert {f"{NAME}, learnt from {name}" for name in ("Davis", "KIBA", "BIOSNAP")} <= set(ranks)
+    assert ranks["molecular weight"] == pytest.approx(1) and ranks["drug only, KIBA"] <= 1
+    assert {row.n for row in rows if row.split == "fep-unseen"} == {2}
+    outside = [row for row in rows if row.dataset == "bindingdb"]
+    assert {row.split for row in outside} == {"bindingdb-random", "bindingdb-cluster"}
+    assert {row.n for row in outside} == {18}, "sixteen pairs with a drug that was refused there, two with a new drug"
+
+
+def test_the_suite_holds_every_study_of_affinity() -> None:
+    names = {one.name for one in suites()["drug"]}
+    assert {"affinity-davis", "affinity-kiba", "affinity-biosnap", "affinity-elsewhere"} <= names

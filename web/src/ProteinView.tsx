@@ -1,0 +1,213 @@
+// One protein: its answers in sentences, everything along its residues on one ruler, its shape, its mutations, its drugs.
+import { useEffect, useMemo, useState } from "react";
+import { ask, Refused, type Explanation, type Folded, type Menu, type Prediction, type Problem, type ProteinCard, type Scan, type Task } from "./api";
+import { CardView } from "./CardView";
+import { DrugBox } from "./DrugBox";
+import { HeatMap, mutationOf, type Cell } from "./HeatMap";
+import { columnsOf, ResidueTable, type Column } from "./ResidueTable";
+import { plddtOf } from "./plddt";
+import { StructurePanel } from "./StructurePanel";
+import { go, parameter, select, selection, setParameter, useStore } from "./store";
+import { tracksOf, type Track } from "./tracks";
+import { TrackView, useWindow } from "./TrackView";
+import { Messages, Surety, Trouble } from "./words";
+
+const SCANNED = 400;
+/** Longer chains are scanned when they are asked to be. */
+
+export function arrange(menu: Menu): Task[] {
+  return [...menu.tasks].sort((a, b) => a.place - b.place || Number(b.leads) - Number(a.leads) || a.title.localeCompare(b.title));
+}
+
+const firstSentence = (text: string) => text.split(/(?<=[.!?])\s+(?=[A-Z])/)[0];
+
+function Lead({ card, groups }: { card: ProteinCard; groups: [string, string[]][] }) {
+  return (
+    <ul className="spoken">
+      {groups.map(([group, names]) => {
+        const one = card.answers.find((answer) => answer.task === names[0]);
+        return one && (
+          <li key={group}>
+            <span className="group">{group}</span>
+            <span>{firstSentence(one.sentence)} {one.sure && <Surety sure={one.sure} />} {one.near?.far && <span className="near far">a guess</span>}</span>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Mutations({ scan, sequence, cell, choose, job }: { scan: Scan; sequence: string; cell: Cell | null; choose: (cell: Cell) => void; job: string }) {
+  const all = useMemo(() => scan.scores.flatMap((row, at) => row.map((score, column) => ({
+    position: at + 1, mutant: scan.residues[column], score, ddg: scan.ddg[at][column],
+  }))).filter((one) => one.score !== null && one.mutant !== sequence[one.position - 1]), [scan, sequence]);
+  const [best, worst] = useMemo(() => {
+    const order = [...all].sort((a, b) => b.score! - a.score!);
+    return [order.slice(0, 5), order.slice(-5).reverse()];
+  }, [all]);
+  const list = (title: string, rows: typeof all) => (
+    <div>
+      <h4>{title}</h4>
+      <ol>{rows.map((one) => (
+        <li key={`${one.position}${one.mutant}`}>
+          <button type="button" onClick={() => { select([[one.position, one.position]]); choose({ position: one.position, mutant: one.mutant }); }}>{sequence[one.position - 1]}{one.position}{one.mutant}</button>
+          <span>{one.score!.toFixed(2).replace("-", "−")}</span>
+          <span className="note">{one.ddg! > 0 ? "+" : ""}{one.ddg!.toFixed(2).replace("-", "−")} kcal/mol</span>
+        </li>
+      ))}</ol>
+    </div>
+  );
+  const now = cell && mutationOf(scan, sequence, cell);
+  return (
+    <div className="mutations">
+      <p>{scan.sentence} <span className="note">{scan.basis}</span></p>
+      <Messages messages={scan.messages} />
+      <div className="columns">{list("Best borne", best)}{list("Likely most harmful", worst)}
+        {now && now.score !== null && cell!.mutant !== sequence[cell!.position - 1] && (
+          <div className="chosen">
+            <h4>Chosen: {now.name}</h4>
+            <p>Score {now.score.toFixed(2).replace("-", "−")} (0 is the wild type; lower harms more).</p>
+            <p>Stability {now.ddg! > 0 ? "+" : ""}{now.ddg!.toFixed(2).replace("-", "−")} kcal/mol; below zero is more stable.</p>
+            <button type="button" onClick={() => go(`/compare?of=${job}&mutation=${now.name}`)}>compare with the wild type</button>
+          </div>
+        )}
+      </div>
+      <p className="note">Predictions, not measurements: a hypothesis for the bench.</p>
+    </div>
+  );
+}
+
+export function ProteinView({ job, card, prediction, menu, structure, isAlone, exportAs }: {
+  job: string; card: ProteinCard; prediction: Prediction | null; menu: Menu; structure: string | null; isAlone: boolean;
+  exportAs: (make: (() => string) | null) => void;
+}) {
+  const tasks = useMemo(() => arrange(menu), [menu]);
+  const byName = useMemo(() => new Map(tasks.map((one) => [one.name, one])), [tasks]);
+  const [explained, setExplained] = useState<Explanation | null>(null);
+  const [scan, setScan] = useState<Scan | null>(null);
+  const [isScanning, setScanning] = useState(false);
+  const [trouble, setTrouble] = useState<Problem | null>(null);
+  const [cell, choose] = useState<Cell | null>(null);
+  const [held, hold] = useState<number[] | null>(null);
+  const [folded, setFolded] = useState<Folded | null>(null);
+  const [isFolding, setFolding] = useState(false);
+  const [showsTable, setTable] = useState(false);
+  const view = useWindow(prediction?.sequence.length ?? card.length);
+  const chosen = useStore(selection);
+  const groups = useMemo(() => {
+    const found = new Map<string, string[]>();
+    for (const task of tasks) if (card.answers.some((one) => one.task === task.name)) found.set(task.group, [...(found.get(task.group) ?? []), task.name]);
+    const known = new Set(tasks.map((one) => one.name));
+    for (const one of card.answers) if (!known.has(one.task)) found.set(one.group || "Other", [...(found.get(one.group || "Other") ?? []), one.task]);
+    return [...found];
+  }, [tasks, card]);
+  const sequence = prediction?.sequence ?? "";
+  const chain = /:([^:]+)$/.exec(prediction?.id ?? "")?.[1] ?? "A";
+  const tracks = useMemo((): Track[] => {
+    if (!prediction) return [];
+    const found = tracksOf(prediction, byName, groups.flatMap(([, names]) => names));
+    if (structure && prediction.numbering && prediction.messages.some((one) => /looks like a predicted structure/.test(one.text))) {
+      found.unshift({ id: "plddt", title: "Confidence (pLDDT)", kind: "sure", values: plddtOf(structure, chain, prediction.numbering) });
+    }
+    if (folded) found.unshift({ id: "plddt", title: "Confidence (pLDDT)", kind: "sure", values: folded.plddt });
+    if (explained) {
+      const title = `why: ${byName.get(explained.task)?.title ?? explained.task}`;
+      found.unshift({ id: "why", title, kind: "bars", values: explained.credits[explained.better], note: explained.unit });
+    }
+    if (held) found.unshift({ id: "drug", title: "what holds the drug", kind: "bars", values: held, note: "pKd" });
+    if (scan) found.push({ id: "tolerance", title: "bears mutations", kind: "bars", values: scan.tolerance, note: "mean score" });
+    return found;
+  }, [prediction, byName, groups, explained, held, scan, structure, chain, folded]);
+  const columns = useMemo((): Column[] => (prediction ? columnsOf(sequence, prediction.numbering, tracks, scan) : []), [prediction, sequence, tracks, scan]);
+  useEffect(() => {
+    exportAs(prediction ? () => [["position", ...columns.map((one) => one.title)].join(","), ...Array.from(sequence, (_, at) => [at + 1, ...columns.map((one) => `"${one.cell(at).replaceAll('"', '""')}"`)].join(","))].join("\n") + "\n" : null);
+  }, [prediction, columns, sequence, exportAs]);
+  useEffect(() => { if (prediction && chosen.chain !== chain) selection.set({ chain, spans: chosen.spans }); }, [prediction, chain, chosen]);
+  const runScan = async () => {
+    setScanning(true);
+    setTrouble(null);
+    try {
+      setScan(await ask<Scan>("/v1/scan", { sequences: [{ id: prediction!.id, sequence }] }));
+    } catch (error) {
+      setTrouble((error as Refused).problem);
+    } finally {
+      setScanning(false);
+    }
+  };
+  useEffect(() => {
+    if (prediction && isAlone && sequence.length <= SCANNED && !scan && !isScanning) void runScan();
+    // once a protein
+    // eslint-disable-next-line
+  }, [prediction]);
+  const runFold = async () => {
+    setFolding(true);
+    setTrouble(null);
+    setParameter("fold", "1");
+    try {
+      setFolded(await ask<Folded>("/v1/fold", { sequences: [{ id: prediction!.id, sequence }] }));
+    } catch (error) {
+      setTrouble((error as Refused).problem);
+    } finally {
+      setFolding(false);
+    }
+  };
+  useEffect(() => {
+    if (prediction && parameter("fold") && !structure && !folded && !isFolding) void runFold();
+    // a link to a folded protein folds it again; the same model gives the same coordinates
+    // eslint-disable-next-line
+  }, [prediction]);
+  const numbers = useMemo(() => (folded ? undefined : prediction?.numbering) ?? Array.from(sequence, (_, at) => String(at + 1)), [folded, prediction, sequence]);
+  const canFold = !structure && !folded && menu.looks.includes("fold");
+  const shown = structure ?? folded?.cif ?? null;
+  const show3d = shown !== null && prediction !== null && (folded !== null || prediction.numbering !== undefined);
+  return (
+    <>
+      <Messages messages={card.messages} />
+      <Lead card={card} groups={groups} />
+      {prediction && (
+        <div className={show3d ? "bench with-structure" : "bench"}>
+          <section className="panel" aria-label="Along the chain">
+            <header><h2>Along the chain</h2><span className="note">{sequence.length} residues; point, click, shift-click, or use the keys</span></header>
+            <TrackView sequence={sequence} numbering={prediction.numbering} tracks={tracks} view={view}>
+              {(frame) => scan && <HeatMap scan={scan} sequence={sequence} frame={frame} view={view} cell={cell} choose={choose} />}
+            </TrackView>
+            {!scan && (
+              <p className="scan-ask">
+                {isScanning ? <span className="note">Scoring all {(19 * sequence.length).toLocaleString("en")} substitutions …</span>
+                  : <button type="button" onClick={() => void runScan()}>Score every mutation</button>}
+              </p>
+            )}
+            {canFold && (
+              <p className="scan-ask">
+                {isFolding ? <span className="note">Folding {sequence.length} residues …</span> : <button type="button" onClick={() => void runFold()}>Fold it here</button>}
+              </p>
+            )}
+            {folded && <><p>{folded.sentence} <span className="note">A predicted structure; expected TM-score {folded.predicted_tm.toFixed(2)}.</span></p><Messages messages={folded.messages} /></>}
+            <Trouble problem={trouble} />
+            <p><button type="button" className="quiet" aria-expanded={showsTable} onClick={() => setTable(!showsTable)}>{showsTable ? "Hide the table" : "The same as a table"}</button></p>
+            {showsTable && <ResidueTable sequence={sequence} columns={columns} />}
+          </section>
+          {show3d && <StructurePanel text={shown} chain={folded ? "A" : chain} numbering={numbers} tracks={tracks} name={prediction.id} />}
+        </div>
+      )}
+      {groups.map(([group, names]) => (
+        <section key={group} className="group-of-cards" aria-label={group}>
+          <h2>{group}</h2>
+          <div className="cards">
+            {names.map((name) => {
+              const one = card.answers.find((answer) => answer.task === name)!;
+              return <CardView key={name} card={one} answer={prediction?.answers[name]} task={byName.get(name)} menu={menu} prediction={prediction} explained={explained} setExplained={setExplained} />;
+            })}
+          </div>
+        </section>
+      ))}
+      {scan && <section className="panel" aria-label="Mutations"><header><h2>Mutations</h2></header><Mutations scan={scan} sequence={sequence} cell={cell} choose={choose} job={job} /></section>}
+      {prediction && (
+        <section className="panel" aria-label="Drug">
+          <header><h2>Does a drug hold it?</h2></header>
+          <DrugBox proteins={[{ id: prediction.id, sequence }]} show={(residues) => { hold(residues); setParameter("tab", null); document.querySelector(".tracks-field")?.scrollIntoView({ behavior: "smooth", block: "center" }); }} />
+        </section>
+      )}
+    </>
+  );
+}

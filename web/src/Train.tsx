@@ -1,0 +1,214 @@
+// A model of one's own from one table: check and plan, then every step as it happens; closing the page changes nothing.
+import { useEffect, useMemo, useRef, useState } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { ask, follow, Refused, type Course, type Line, type Problem, type Step } from "./api";
+import { go, useDark } from "./store";
+import { Trouble } from "./words";
+
+const KEPT = "anfinsen-trainings";
+type Kept = { id: string; name: string; when: string };
+const kept = (): Kept[] => { try { return JSON.parse(localStorage.getItem(KEPT) ?? "[]"); } catch { return []; } };
+
+function Stages({ at }: { at: number }) {
+  return <ol className="path" aria-label="The way">{["Check", "Plan", "Train", "Judge"].map((word, n) => <li key={word} className={n < at ? "was" : n === at ? "now" : ""} aria-current={n === at ? "step" : undefined}>{word}</li>)}</ol>;
+}
+
+/** The first rows of a table, roughly, only to be shown; the command line reads it strictly. */
+const peek = (text: string) => {
+  const lines = text.split(/\r?\n/).filter(Boolean).slice(0, 6);
+  const mark = [",", ";", "\t"].sort((a, b) => (lines[0]?.split(b).length ?? 0) - (lines[0]?.split(a).length ?? 0))[0];
+  return lines.map((line) => line.split(mark).map((cell) => cell.replace(/^"|"$/g, "")));
+};
+
+export function TrainNew() {
+  const [table, setTable] = useState("");
+  const [name, setName] = useState("");
+  const [label, setLabel] = useState("");
+  const [column, setColumn] = useState("");
+  const [mode, setMode] = useState("");
+  const [trouble, setTrouble] = useState<Problem | null>(null);
+  const [isAsking, setAsking] = useState(false);
+  const file = useRef<HTMLInputElement>(null);
+  const rows = useMemo(() => peek(table), [table]);
+  const columns = rows[0] ?? [];
+  const take = async (files: FileList | null) => {
+    const [first] = files ?? [];
+    if (!first) return;
+    setName(first.name);
+    setTable(await first.text());
+  };
+  const start = async () => {
+    setAsking(true);
+    try {
+      const course = await ask<Course>("/v1/trainings", { table, name, label, column, mode });
+      localStorage.setItem(KEPT, JSON.stringify([{ id: course.id, name: name || "table", when: new Date().toISOString() }, ...kept()].slice(0, 20)));
+      go(`/t/${course.id}`);
+    } catch (error) {
+      setTrouble((error as Refused).problem);
+      setAsking(false);
+    }
+  };
+  return (
+    <main className="narrow">
+      <Stages at={0} />
+      <h1>Teach a model your question</h1>
+      <p className="lead">One table: a column with sequences, a column with answers. The plan comes first and costs nothing: what leaks, how it will be judged, and what simple rules it must beat.</p>
+      <form className="composer" onDragOver={(event) => event.preventDefault()} onDrop={(event) => { event.preventDefault(); void take(event.dataTransfer.files); }} onSubmit={(event) => { event.preventDefault(); void start(); }}>
+        <label htmlFor="table">The table, as CSV or TSV</label>
+        <textarea id="table" rows={6} spellCheck={false} value={table.length > 40_000 ? `${table.slice(0, 3000)}\n…` : table} readOnly={table.length > 40_000} onChange={(event) => setTable(event.target.value)} placeholder={"id,sequence,tm\na,MKTAYIAKQRQISFVKSHFSRQ,54.2"} />
+        <div className="composer-foot">
+          <button type="button" className="quiet" onClick={() => file.current!.click()}>Choose a file</button>
+          <input ref={file} type="file" className="unseen" tabIndex={-1} aria-label="Choose a table" accept=".csv,.tsv,.txt" onChange={(event) => void take(event.target.files)} />
+          <span className="note">or drop it here{name && ` · ${name}`}</span>
+        </div>
+        {rows.length > 1 && (
+          <div className="wide" tabIndex={0} role="group" aria-label="First rows"><table className="peek"><thead><tr>{columns.map((one) => <th key={one} scope="col">{one}</th>)}</tr></thead>
+            <tbody>{rows.slice(1, 4).map((row, at) => <tr key={at}>{row.map((cell, n) => <td key={n}>{cell.length > 32 ? `${cell.slice(0, 31)}…` : cell}</td>)}</tr>)}</tbody></table></div>
+        )}
+        {columns.length > 1 && (
+          <div className="conditions">
+            <label>Answers<select value={label} onChange={(event) => setLabel(event.target.value)}><option value="">find out</option>{columns.map((one) => <option key={one}>{one}</option>)}</select></label>
+            <label>Sequences<select value={column} onChange={(event) => setColumn(event.target.value)}><option value="">find out</option>{columns.map((one) => <option key={one}>{one}</option>)}</select></label>
+            <label>What may move<select value={mode} onChange={(event) => setMode(event.target.value)}><option value="">as the table's size suggests</option><option value="frozen">cold: a head only</option><option value="lora">warm: adapters too</option><option value="full">hot: every weight</option></select></label>
+          </div>
+        )}
+        <div className="run"><button type="submit" className="main" disabled={!table.trim() || isAsking}>{isAsking ? "Bringing it …" : "Check and plan"}</button></div>
+      </form>
+      <Trouble problem={trouble} />
+      {kept().length > 0 && <section className="panel" aria-label="Earlier"><header><h2>Earlier, in this browser</h2></header><ul className="plainlist">{kept().map((one) => <li key={one.id}><a href={`/t/${one.id}`} onClick={(event) => { event.preventDefault(); go(`/t/${one.id}`); }}>{one.name}</a> <span className="note">{new Date(one.when).toLocaleString()}</span></li>)}</ul></section>}
+    </main>
+  );
+}
+
+function Lines({ lines }: { lines: Line[] }) {
+  return <ul className="lines">{lines.filter((one) => one.level !== "heading").map((one, at) => <li key={at} className={one.level}>{one.level === "warning" && <b>Mind </b>}{one.level === "refused" && <b>Refused </b>}{one.level === "error" && <b>Not possible </b>}{one.text}</li>)}</ul>;
+}
+
+const HEATS: [string, string][] = [["cold", "the body rests, the heads learn"], ["warm", "adapters and heads learn"], ["hot", "every weight learns"], ["blazing", "every weight, many tasks"]];
+
+/** The loss of training and of proteins that are not trained on, of one round. */
+function Loss({ steps }: { steps: Step[] }) {
+  const place = useRef<HTMLDivElement>(null), plot = useRef<uPlot | null>(null);
+  const tone = useDark();
+  useEffect(() => {
+    const style = getComputedStyle(document.documentElement), ink = style.getPropertyValue("--ink-soft").trim(), line = style.getPropertyValue("--line").trim();
+    const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
+    plot.current = new uPlot({
+      width: place.current!.clientWidth || 600, height: 260, cursor: { drag: { x: false, y: false } }, legend: { live: false },
+      scales: { x: { time: false } }, axes: [{ ...axis, label: "step", labelSize: 18 }, { ...axis, size: 54 }],
+      series: [{ label: "step" }, { label: "loss it learns from", stroke: style.getPropertyValue("--accent").trim(), width: 1.5 },
+        { label: "loss on others", stroke: style.getPropertyValue("--warm").trim(), width: 2, spanGaps: true, points: { show: true, size: 6 } }],
+    }, [[], [], []], place.current!);
+    const watch = new ResizeObserver(() => plot.current?.setSize({ width: place.current!.clientWidth, height: 260 }));
+    watch.observe(place.current!);
+    return () => { watch.disconnect(); plot.current?.destroy(); };
+  }, [tone]);
+  useEffect(() => {
+    const shown = steps.filter((one) => typeof one.loss === "number");
+    plot.current?.setData([shown.map((one) => one.step), shown.map((one) => one.loss), shown.map((one) => one.valid ?? null)] as uPlot.AlignedData);
+  }, [steps, tone]);
+  const last = steps.at(-1);
+  return <div ref={place} className="plot-place" role="img" aria-label={last ? `Loss ${last.loss?.toFixed?.(3)} at step ${last.step}; best on proteins not trained on ${last.best?.toFixed?.(3) ?? "not looked yet"}` : "No step yet"} />;
+}
+
+function Glow({ step }: { step: Step }) {
+  const layers = Object.entries((step.gradients ?? {}) as Record<string, number>);
+  const most = Math.max(...layers.map(([, value]) => value), 1e-12);
+  if (!layers.length) return null;
+  return (
+    <div className="glow"><span className="note">the pull of the error, by layer</span>
+      <ul>{layers.map(([name, value]) => <li key={name} title={`${name}: ${value.toPrecision(3)}`}><i style={{ opacity: 0.12 + 0.88 * (value / most) }} /><span>{name.replace(/^.*\./, "")}</span></li>)}</ul>
+    </div>
+  );
+}
+
+const PARTS: [string, string][] = [["Forward", "it reads a batch and guesses"], ["Loss", "how wrong the guesses are"], ["Backprop", "which weight is to blame"], ["Step", "every weight moves a little"]];
+
+export function TrainWatch({ id }: { id: string }) {
+  const [course, setCourse] = useState<Course | null>(null);
+  const [steps, setSteps] = useState<Step[]>([]);
+  const [trouble, setTrouble] = useState<Problem | null>(null);
+  const [round, setRound] = useState<string | null>(null);
+  const [slow, setSlow] = useState<number | null>(null);
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    setSteps([]);
+    let shut = () => {}, isGone = false;
+    ask<Course>(`/v1/trainings/${id}`).then((first) => {
+      if (isGone) return;
+      setCourse(first);
+      shut = follow(`/v1/trainings/${id}/events`, {
+        steps: (records: Step[]) => setSteps((before) => [...before, ...records]),
+        training: (now: Course) => { setCourse(now); return !["planning", "training"].includes(now.stage); },
+      });
+    }).catch((error: Refused) => setTrouble(error.problem));
+    return () => { isGone = true; shut(); };
+  }, [id, turn]);
+  const rounds = useMemo(() => [...new Set(steps.map((one) => one.round as string))], [steps]);
+  const shownRound = round ?? rounds.at(-1) ?? "";
+  const shown = useMemo(() => steps.filter((one) => one.round === shownRound), [steps, shownRound]);
+  const last = shown.at(-1);
+  const told = useMemo(() => shown.flatMap((one) => ((one.sentences ?? []) as string[]).map((text) => ({ step: one.step as number, text }))), [shown]);
+  const stage = course?.stage;
+  useEffect(() => {
+    if (slow === null) return;
+    const timer = setTimeout(() => setSlow(slow < 3 ? slow + 1 : null), 2600);
+    return () => clearTimeout(timer);
+  }, [slow]);
+  if (trouble) return <main className="narrow"><h1>This training is not here</h1><Trouble problem={trouble} /></main>;
+  if (!course) return <main className="narrow"><p className="lead">Opening …</p></main>;
+  const order = async (what: "start" | "stop") => {
+    try {
+      setCourse(await ask<Course>(`/v1/trainings/${id}/${what}`, undefined, "POST"));
+      setTrouble(null);
+      setTurn(turn + 1);
+    } catch (error) {
+      setTrouble((error as Refused).problem);
+    }
+  };
+  const isTraining = stage === "training";
+  const card = course.told.slice(course.told.findIndex((one) => one.text === "How good it is") + 1).filter((one) => !/^(All scores are in|The model is in)/.test(one.text));
+  const hasCard = course.told.some((one) => one.text === "How good it is");
+  const sentence = (word: string) => [...told].reverse().find((one) => one.text.startsWith(word === "Backprop" ? "Backward" : word))?.text;
+  return (
+    <main>
+      <Stages at={stage === "planning" ? 0 : stage === "done" ? 3 : stage === "planned" || stage === "refused" ? 1 : 2} />
+      <div className="title"><div><h1>{String(course.request.name || "A table of your own")}</h1>
+        <p className="lead" aria-live="polite">{{ planning: "The table is read, dealt and judged …", planned: "This is the plan. Nothing is trained yet.", refused: "It cannot be learned from as it is.", training: "It learns. You may close this page.", done: "It is trained.", failed: "It ended with an error.", stopped: "It was stopped; what it has learned is kept." }[course.stage]}</p></div>
+        <div className="run">
+          {(stage === "planned" || stage === "stopped" || stage === "failed") && <button type="button" className="main" onClick={() => void order("start")}>{stage === "planned" ? "Train" : "Go on"}</button>}
+          {isTraining && <button type="button" onClick={() => void order("stop")}>Stop and keep</button>}
+        </div>
+      </div>
+      {stage === "done" && hasCard && <section className="panel" aria-label="How good it is"><header><h2>How good it is</h2></header><Lines lines={card} /></section>}
+      {steps.length > 0 && (
+        <section className="panel training" aria-label="Learning">
+          <header><h2>Learning</h2>
+            {rounds.length > 1 && <label>round <select value={shownRound} onChange={(event) => setRound(event.target.value)}>{rounds.map((one) => <option key={one} value={one}>{one ? `${one} (to be judged)` : "the one that is kept"}</option>)}</select></label>}
+            <span className="spring" />
+            {last && <span className="note">step {last.step} of {last.steps}, epoch {Number(last.epoch ?? 0) + 1}{last.best !== undefined && `, best on others ${last.best.toFixed(3)} at step ${last.best_step}`}</span>}
+          </header>
+          <div className="learning">
+            <Loss steps={shown} />
+            <div>
+              <ul className="heats" aria-label="Heat">{HEATS.map(([word, meaning]) => <li key={word} className={last?.heat === word ? `now ${word}` : word} aria-current={last?.heat === word}><b>{word}</b><span>{meaning}</span></li>)}</ul>
+              {last && <p className="note">{Number(last.moving).toLocaleString("en")} of {Number(last.weights).toLocaleString("en")} weights may move.</p>}
+              {last && <Glow step={last} />}
+            </div>
+          </div>
+          <ol className="parts" aria-label="What one step does">
+            {PARTS.map(([word, meaning], at) => <li key={word} className={slow === at || (slow === null && isTraining) ? `lit beat${slow === null ? ` b${at}` : ""}` : ""}><b>{at + 1} {word}</b><span>{(slow === at ? sentence(word) : null) ?? meaning}</span></li>)}
+          </ol>
+          <p><button type="button" onClick={() => setSlow(0)} disabled={!steps.length}>One step in slow motion</button></p>
+          <div className="narrator" tabIndex={0} role="log" aria-label="The narrator">{[...told].reverse().slice(0, 60).map((one, at) => <p key={told.length - at} className={/^Over-fitting/.test(one.text) ? "warning" : ""}><span className="note">{one.step}</span> {one.text}</p>)}</div>
+        </section>
+      )}
+      {course.told.length > 0 && (stage === "failed" || stage === "stopped") && <section className="panel"><header><h2>What it said</h2></header><Lines lines={course.told.slice(-12)} /></section>}
+      {stage === "planning" && <progress aria-label="planning" />}
+      {course.plan.length > 0 && <section className="panel" aria-label="The plan"><header><h2>{stage === "refused" ? "Why not" : "The plan"}</h2></header><Lines lines={course.plan} /></section>}
+      <section className="panel" aria-label="Do it again"><header><h2>The same on the command line</h2></header><pre tabIndex={0}>{course.command}{course.made && `\nanfinsen predict proteins.fasta --bundle ${course.made}\nanfinsen serve --bundle ${course.made}`}</pre></section>
+      <p><a href="/train" onClick={(event) => { event.preventDefault(); go("/train"); }}>Another table</a></p>
+    </main>
+  );
+}
