@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KINDS = {".py", ".typed", ".jinja", ".css", ".js", ".json", ".txt", ".safetensors", ".md", ".toml"}
+KINDS = {".py", ".typed", ".jinja", ".css", ".js", ".json", ".txt", ".safetensors", ".md", ".toml", ".html", ".svg"}
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 // One protein: its answers in sentences, everything along its residues on one ruler, its shape, its mutations, its drugs.
-import { useEffect, useMemo, useState } from "react";
+import { memo, useEffect, useMemo, useState } from "react";
 import { ask, Refused, type Explanation, type Folded, type Menu, type Prediction, type Problem, type ProteinCard, type Scan, type Task } from "./api";
 import { CardView } from "./CardView";
 import { DrugBox } from "./DrugBox";
@@ -7,7 +7,7 @@ import { HeatMap, mutationOf, type Cell } from "./HeatMap";
 import { columnsOf, ResidueTable, type Column } from "./ResidueTable";
 import { plddtOf } from "./plddt";
 import { StructurePanel } from "./StructurePanel";
-import { go, parameter, select, selection, setParameter, useStore } from "./store";
+import { go, parameter, select, selection, setParameter } from "./store";
 import { tracksOf, type Track } from "./tracks";
 import { TrackView, useWindow } from "./TrackView";
 import { Messages, Surety, Trouble } from "./words";
@@ -77,7 +77,8 @@ function Mutations({ scan, sequence, cell, choose, job }: { scan: Scan; sequence
   );
 }
 
-export function ProteinView({ job, card, prediction, menu, structure, isAlone, exportAs }: {
+/** Drawn again only when its protein changes: the selection is told to those who show it, and to nobody else. */
+export const ProteinView = memo(function ProteinView({ job, card, prediction, menu, structure, isAlone, exportAs }: {
   job: string; card: ProteinCard; prediction: Prediction | null; menu: Menu; structure: string | null; isAlone: boolean;
   exportAs: (make: (() => string) | null) => void;
 }) {
@@ -93,7 +94,6 @@ export function ProteinView({ job, card, prediction, menu, structure, isAlone, e
   const [isFolding, setFolding] = useState(false);
   const [showsTable, setTable] = useState(false);
   const view = useWindow(prediction?.sequence.length ?? card.length);
-  const chosen = useStore(selection);
   const groups = useMemo(() => {
     const found = new Map<string, string[]>();
     for (const task of tasks) if (card.answers.some((one) => one.task === task.name)) found.set(task.group, [...(found.get(task.group) ?? []), task.name]);
@@ -122,7 +122,7 @@ export function ProteinView({ job, card, prediction, menu, structure, isAlone, e
   useEffect(() => {
     exportAs(prediction ? () => [["position", ...columns.map((one) => one.title)].join(","), ...Array.from(sequence, (_, at) => [at + 1, ...columns.map((one) => `"${one.cell(at).replaceAll('"', '""')}"`)].join(","))].join("\n") + "\n" : null);
   }, [prediction, columns, sequence, exportAs]);
-  useEffect(() => { if (prediction && chosen.chain !== chain) selection.set({ chain, spans: chosen.spans }); }, [prediction, chain, chosen]);
+  useEffect(() => { if (prediction) selection.set({ chain, spans: selection.get().spans }); }, [prediction, chain]);
   const runScan = async () => {
     setScanning(true);
     setTrouble(null);
@@ -210,4 +210,4 @@ export function ProteinView({ job, card, prediction, menu, structure, isAlone, e
       )}
     </>
   );
-}
+});

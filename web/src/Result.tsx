@@ -5,7 +5,7 @@ import { isStructure, ProblemLine } from "./Composer";
 import { CompareView } from "./Compare";
 import { Exports } from "./Exports";
 import { arrange, ProteinView } from "./ProteinView";
-import { parameter, place, setParameter, useStore } from "./store";
+import { parameter, setParameter, useAddress } from "./store";
 import { Surety, Trouble } from "./words";
 
 const SHOWN = 500;
@@ -105,7 +105,7 @@ function ProteinTable({ cards, job, menu, current, choose }: { cards: ProteinCar
 
 export function Result({ id, menu }: { id: string; menu: Menu }) {
   const { job, cards, trouble } = useJob(id);
-  useStore(place);
+  useAddress(() => `${parameter("p")} ${parameter("view")}`);
   const [question, setQuestion] = useState<Question | null>(null);
   const [prediction, setPrediction] = useState<Prediction | null>(null);
   const csv = useRef<(() => string) | null>(null);

@@ -7,7 +7,7 @@ import { Compare } from "./Compare";
 import { Drug } from "./Drug";
 import { Learn } from "./Learn";
 import { Result } from "./Result";
-import { go, light, place, useStore, voice } from "./store";
+import { go, light, useAddress, useStore, voice } from "./store";
 import "./style.css";
 import { Terms, Trouble } from "./words";
 
@@ -63,7 +63,7 @@ class Safe extends Component<{ children: ReactNode; at: string }, { fault: strin
 }
 
 function App() {
-  const path = useStore(place).split("?")[0];
+  const path = useAddress(() => location.pathname)!;
   const [menu, setMenu] = useState<Menu | null>(null);
   const [general, setGeneral] = useState<Record<string, string>>({});
   const [isLocked, setLocked] = useState(false);

@@ -22,6 +22,11 @@ class Store<T> {
   };
 }
 
+/** A part of the address; whoever asks for it is told only when that part changes. */
+export function useAddress(part: () => string | null): string | null {
+  return useSyncExternalStore(place.hear, part);
+}
+
 export function useStore<T>(store: Store<T>): T {
   return useSyncExternalStore(store.hear, store.get);
 }

@@ -18,7 +18,7 @@ from anfinsen.bench.study import Tell
 from anfinsen.bench.suite import TRAIN
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UnknownNameError
-from anfinsen.hub.bundle import EMBEDDED, Bundle, default_bundle
+from anfinsen.hub.bundle import EMBEDDED, WEIGHTS, Bundle, default_bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
 from anfinsen.tasks import TASKS, Task
@@ -26,7 +26,7 @@ from anfinsen.training.distill import TAUGHT_BY
 from anfinsen.training.meter import Comparison, compare
 
 SPLIT = "distilled"
-STUDENT = EMBEDDED.with_name(f"{EMBEDDED.name}-half")
+STUDENT = WEIGHTS / f"{EMBEDDED.name}-half"
 """The student that comes with the package, beside its teacher."""
 TASKS_OF_SUITE = ("localization", "secondary-structure")
 """The tasks on which a student must show what it saves."""

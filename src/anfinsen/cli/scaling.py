@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from anfinsen.cli.screen import notices
-from anfinsen.distributed.processes import COMMAND
 from anfinsen.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def train_elsewhere(on: str | None, workers: int | None) -> None:
         return
     with crew(on, workers) as cluster:
         if cluster is not None:
+            from anfinsen.distributed.processes import COMMAND
+
             code = cluster.start([*COMMAND, *sys.argv[1:]], tell=partial(notices.print, markup=False, highlight=False))
             raise typer.Exit(code)
 

@@ -24,12 +24,13 @@ from safetensors.numpy import load_file, save_file
 from anfinsen.config import Config
 from anfinsen.errors import BundleError
 from anfinsen.hub.body import file_hash
+from anfinsen.hub.bundle import WEIGHTS
 from anfinsen.models.binding import BindingModel, Drugs, Judge, Proteins, Regime
 from anfinsen.models.likeness import Axes
 from anfinsen.models.memory import Memory
 from anfinsen.models.trees import Trees
 
-EMBEDDED = Path(__file__).parent.parent / "weights" / "anfinsen-affinity"
+EMBEDDED = WEIGHTS / "anfinsen-affinity"
 """The affinity model that comes with the package."""
 _WORDS, _ARRAYS = "affinity.json", "affinity.safetensors"
 

@@ -42,8 +42,10 @@ from anfinsen.hub.record import BODY_SUITES, OURS, Score, TaskRecord
 from anfinsen.models.heads import MaskedHead
 from anfinsen.models.network import HeadShape, Network
 
-EMBEDDED = Path(__file__).parent.parent / "weights" / "anfinsen-xs"
-"""The bundle that comes with the package."""
+WEIGHTS = Path(__file__).parent.parent / "weights"
+"""Where the models lie that come with the package."""
+EMBEDDED = WEIGHTS / "anfinsen-xs"
+"""The one that answers where none is named."""
 GOLDEN = (
     "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG",
     "FVNQHLCGSHLVEALYLVCGERGFFYTPKT",
@@ -141,11 +143,18 @@ class Bundle:
     def with_scores(self, rows: Sequence[Score]) -> Bundle:
         """The bundle with new benchmark rows in its records, in the place of older rows that answer the same question.
 
-        Rows about the language model itself stand with the masked task, whatever they ask.
+        Rows about the language model itself stand with the masked task, whatever they ask; rows about what a bundle of
+        one task is good for (such as 'fold', made from contacts) stand with that task.
         """
         answered = {row.question for row in rows}
+        only = tuple(name for name in self.records if name != MASKED)
         for name, record in self.records.items():
-            mine = tuple(row for row in rows if name == (MASKED if row.suite in BODY_SUITES else row.task))
+            mine = tuple(
+                row
+                for row in rows
+                if name == (MASKED if row.suite in BODY_SUITES else row.task)
+                or ((name,) == only and row.task not in self.records and row.suite not in BODY_SUITES)
+            )
             kept = tuple(row for row in record.scores if row.question not in answered)
             self.records[name] = record.replaced(scores=kept + mine)
         return self
@@ -194,9 +203,7 @@ class Bundle:
                 )
         try:
             body, masked_head = read_body(folder, manifest.backbone)
-            shapes = {
-                name: HeadShape(r.kind, r.size, len(r.conditions), r.trunk) for name, r in manifest.tasks.items()
-            }
+            shapes = {name: HeadShape(r.kind, r.size, len(r.conditions), r.trunk) for name, r in manifest.tasks.items()}
             network = Network(body, shapes)
             if masked_head is not None and MASKED in shapes:
                 network.heads[MASKED] = masked_head
@@ -226,6 +233,12 @@ def default_bundle() -> Path:
             "This copy of Anfinsen has no embedded model.", remedy="Give the folder of one with --bundle."
         )
     return EMBEDDED
+
+
+def embedded_bundles() -> list[Path]:
+    """The folders of all bundles that come with the package, the default first."""
+    others = sorted(path.parent for path in WEIGHTS.glob("*/bundle.json") if path.parent != EMBEDDED)
+    return [default_bundle(), *others]
 
 
 def _called(output: str, sequences: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from anfinsen.hub.record import BODY_SUITES, Score, TaskRecord
@@ -33,37 +33,49 @@ def write_card(path: Path, name: str, records: Mapping[str, TaskRecord], provena
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def summary(label: str, records: Mapping[str, TaskRecord]) -> str:
-    """One Markdown row a test split: ours (`label`), the best simple baseline, the best published.
+def summary(*bundles: tuple[str, Mapping[str, TaskRecord]]) -> str:
+    """One Markdown row a test split: ours, the best simple baseline, the best published; of each task by one bundle.
 
-    What users ask comes first, each task by its headline score; after it the body by itself, by every score. n counts
-    proteins, or the variants of one. Other scores, and those of speed and transfer, stand on the card alone.
+    `bundles` are labels with their records, the default first: a task counts where it stands first. What users ask
+    comes first, each task by its headline score, or by every score of a study of its own; after it the body by itself.
+    n counts proteins, or the variants of one. Other scores, of speed and transfer too, stand on the cards alone.
     """
-    shown: set[tuple[str, str]] = set()
     lines = [
         "| task | test split | n | score | ours (95 % interval) | best simple baseline | best published |",
         "|---|---|---|---|---|---|---|",
     ]
-    # the body's own figures stay in the record of masked residues
-    for name in sorted(records, key=lambda name: name == "masked"):
-        scores = records[name].scores
-        for mine in scores:
-            if not mine.is_ours or mine.metric == "coverage" or mine.suite in BODY_SUITES[1:]:
+    told: set[str] = set()
+    body: list[str] = []
+    for label, records in bundles:
+        for name, record in records.items():
+            if name in told:
                 continue
-            if mine.suite not in BODY_SUITES:
-                if (mine.task, mine.split) in shown:
-                    continue
-                shown.add((mine.task, mine.split))
-            others = [score for score in scores if score.question == mine.question and not score.is_ours]
-            baseline = _best([score for score in others if not score.published])
-            published = _best([score for score in others if score.published])
-            arrow = "↓" if lower_is_better(mine.metric) else "↑"
-            how = mine.model.removeprefix(label).strip(", ")
-            cells = [mine.task, mine.split, f"{mine.n:,}" if mine.n is not None else "not given"]
-            cells += [f"{mine.metric} {arrow}", f"**{_figure(mine)}**" + (f", {how}" if how else "")]
-            cells += [f"{_figure(other)}, {other.model}" if other else "none" for other in (baseline, published)]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+            told.add(name)
+            # the body's own figures stay in the record of masked residues
+            (body if name == "masked" else lines).extend(_summary_rows(label, record.scores))
+    return "\n".join([*lines, *body])
+
+
+def _summary_rows(label: str, scores: Sequence[Score]) -> Iterator[str]:
+    shown: set[tuple[str, str]] = set()
+    for mine in scores:
+        if not mine.is_ours or mine.metric == "coverage" or mine.suite in BODY_SUITES[1:]:
+            continue
+        how = mine.model.removeprefix(label).strip(", ")
+        if mine.suite == "sequence":
+            if (mine.task, mine.split) in shown:
+                continue
+            shown.add((mine.task, mine.split))
+        elif mine.suite not in BODY_SUITES and how:
+            continue  # a study may ask the same model in several ways
+        others = [score for score in scores if score.question == mine.question and not score.is_ours]
+        baseline = _best([score for score in others if not score.published])
+        published = _best([score for score in others if score.published])
+        arrow = "↓" if lower_is_better(mine.metric) else "↑"
+        cells = [mine.task, mine.split, f"{mine.n:,}" if mine.n is not None else "not given"]
+        cells += [f"{mine.metric} {arrow}", f"**{_figure(mine)}**" + (f", {how}" if how else "")]
+        cells += [f"{_figure(other)}, {other.model}" if other else "none" for other in (baseline, published)]
+        yield f"| {' | '.join(cells)} |"
 
 
 def _best(scores: Sequence[Score]) -> Score | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from anfinsen import runtime
 from anfinsen.data.example import Example
 from anfinsen.errors import BundleError, UnknownNameError
-from anfinsen.hub.bundle import EMBEDDED, Bundle
+from anfinsen.hub.bundle import WEIGHTS, Bundle
 from anfinsen.models.fast import quicken
 from anfinsen.models.folding import FoldingHead
 from anfinsen.models.network import Network
@@ -24,7 +24,7 @@ from anfinsen.tasks.ask import ask
 from anfinsen.tasks.distances import Distances
 
 TASK = "contacts"
-FOLDER = EMBEDDED.parent / "anfinsen-fold"
+FOLDER = WEIGHTS / "anfinsen-fold"
 """The bundle that folds and comes with the package."""
 _BYTES = 4
 _AT_ONCE = 3

@@ -27,8 +27,7 @@ from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
 from anfinsen.data.store import read_store
 from anfinsen.errors import BundleError, UsageError
-from anfinsen.hub.bundle import EMBEDDED as EMBEDDED_BODY
-from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.bundle import WEIGHTS, Bundle
 from anfinsen.models.fast import quicken
 from anfinsen.models.pairing import Cards, PairingHead, windows
 from anfinsen.structure.protein import Protein
@@ -37,7 +36,7 @@ from anfinsen.tasks.interaction import TASK, Verdict
 from anfinsen.tasks.meeting import Meeting
 from anfinsen.tasks.targets import Answer, Floats
 
-EMBEDDED = EMBEDDED_BODY.with_name("anfinsen-partners")
+EMBEDDED = WEIGHTS / "anfinsen-partners"
 """The model of pairs that comes with the package."""
 BLOCK = 128
 """Proteins of a block; a block of all against all has BLOCK x BLOCK pairs."""

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from anfinsen.data.known_sites import Comparison, KnownSite, KnownSites, known_sites
 from anfinsen.errors import BundleError
-from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.bundle import WEIGHTS, Bundle
 from anfinsen.inference.predictor import Predictor
 from anfinsen.structure.pockets import Pocket, find_pockets
 from anfinsen.structure.protein import Message, Protein
 from anfinsen.tasks.ligand_sites import DRUG, HELD, TASK, counts, listed
 from anfinsen.tasks.targets import Answer
 
-EMBEDDED = Path(__file__).parent.parent / "weights" / "anfinsen-sites"
+EMBEDDED = WEIGHTS / "anfinsen-sites"
 """The model of sites that comes with the package."""
 IN_SPACE = (DRUG, "PRO")
 """Kinds that the network has learnt from structures; of the others it knows sequences, and is asked by these."""

@@ -6,6 +6,7 @@ Each is answered while the asker waits, by the same child as everything else and
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI
@@ -54,8 +55,11 @@ Told = dict[str, Any]
 NEEDED = {"ph", "temperature"}
 
 
-def add_looking_closer(app: FastAPI, desk: Desk) -> None:
-    """Every closer look."""
+Look = Callable[..., Awaitable[Told]]
+
+
+def _looker(desk: Desk) -> Look:
+    """What every look has in common: the question is read and limited, and the child is asked."""
     limits = desk.limits
 
     async def look(what: str, asked: Proteins, most: int = 1, **about: Any) -> Told:
@@ -78,6 +82,13 @@ def add_looking_closer(app: FastAPI, desk: Desk) -> None:
             )
         message = {"what": what, "proteins": [packed(example) for example in examples], "about": about}
         return await asyncio.wrap_future(desk.look(message))
+
+    return look
+
+
+def add_looking_closer(app: FastAPI, desk: Desk) -> None:
+    """Every closer look."""
+    limits, look = desk.limits, _looker(desk)
 
     @app.post("/v1/scan", tags=["Look closer"], summary="What would every substitution do?")
     async def scan(asked: OneProtein) -> Told:
