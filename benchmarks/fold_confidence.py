@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anfinsen.bench.folds import FITTED_ON, fit_confidence
+from anfinsen.bench.fold import FITTED_ON, fit_confidence
 
 
 def main() -> None:

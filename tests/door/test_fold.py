@@ -22,7 +22,7 @@ from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.fold import Fold
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
-from anfinsen.report.folding import chain_picture, confidence_strip, contact_map, error_map, legend
+from anfinsen.report.fold_pictures import chain_picture, confidence_strip, contact_map, error_map, legend
 from anfinsen.structure import building
 from anfinsen.structure.confidence import BANDS
 from anfinsen.tasks import TASKS

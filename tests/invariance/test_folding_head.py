@@ -18,7 +18,7 @@ from anfinsen.data.neighbours import Reach
 from anfinsen.errors import ConfigError, MissingDataError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
-from anfinsen.inference.folding import Folder
+from anfinsen.inference.distances import Folder
 from anfinsen.models import pair_trunk
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.fast import quicken

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from anfinsen.bench import folding
+from anfinsen.bench.contact_maps import aligned, by_nearest_structure, by_separation, contact_rows, judged, score
 from anfinsen.bench.contacts import LONG_RANGE, pairs_of
-from anfinsen.bench.folding import aligned, by_nearest_structure, by_separation, contact_rows, judged, score
 from anfinsen.bench.suite import suites
 from anfinsen.data.coordinates import load_chains
 from anfinsen.models.encoder import Encoder, EncoderConfig

@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anfinsen.bench.contact_maps import STRUCTURE, by_separation, score, taught
 from anfinsen.bench.contacts import LONG_RANGE, SHARES, Pairs, pairs_of
-from anfinsen.bench.folding import STRUCTURE, by_separation, score, taught
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import Stream
@@ -31,7 +31,7 @@ from anfinsen.data.coordinates import load_chains
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score, TaskRecord
-from anfinsen.inference.folding import TASK, Folder
+from anfinsen.inference.distances import TASK, Folder
 from anfinsen.models.network import Network, residue_places
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.contacts import ContactsTask

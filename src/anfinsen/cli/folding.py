@@ -40,7 +40,7 @@ def fold(
     from anfinsen.data.readers import read_proteins
     from anfinsen.errors import InputError, UsageError
     from anfinsen.inference.fold import answered
-    from anfinsen.report.folds import PAGE, FoldFolder
+    from anfinsen.report.fold import PAGE, FoldFolder
 
     if homodimer and partner:
         raise UsageError("--homodimer and --partner were both given.", remedy="Give one of them.")

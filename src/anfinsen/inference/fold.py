@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from anfinsen import __version__, runtime
 from anfinsen.data.example import Example
 from anfinsen.errors import InputError
-from anfinsen.inference.folding import TASK, Folder
+from anfinsen.inference.distances import TASK, Folder
 from anfinsen.inference.predictor import as_examples
 from anfinsen.limits import LIMITS, Limits
 from anfinsen.structure.backbone import Backbone

@@ -119,7 +119,7 @@ def metric_title(metric: str) -> str:
         "ece": "ECE",
         "spearman": "Spearman",
         "macro_f1": "macro F1",
-    }.get(metric, metric[:1].upper() + metric[1:])
+    }.get(metric, metric if metric[1:2].isupper() else metric[:1].upper() + metric[1:])
 
 
 def _rank(name: str, order: list[str]) -> int:

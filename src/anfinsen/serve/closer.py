@@ -30,8 +30,8 @@ from anfinsen.explain.binding import reason
 from anfinsen.explain.explanation import explain
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.affinity import AffinityPredictor
+from anfinsen.inference.distances import FOLDER
 from anfinsen.inference.fold import Builder, refusal
-from anfinsen.inference.folding import FOLDER
 from anfinsen.inference.scan import Scanner
 from anfinsen.inference.variants import marginals
 from anfinsen.report.explanation import to_json

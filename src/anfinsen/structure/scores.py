@@ -13,6 +13,7 @@ biotite's takes the superposition as given. lDDT: Mariani et al. 2013 (Bioinform
 from __future__ import annotations
 
 import math
+import warnings
 
 import biotite.structure as space
 import numpy
@@ -138,5 +139,8 @@ def _superposed(fixed: Floats, mobile: Floats, chosen: NDArray[numpy.intp]) -> F
 
 def _rotation(fixed: Floats, mobile: Floats) -> Floats:
     """The rotation that lays `mobile` on `fixed`, (3, 3)."""
-    found: Floats = Rotation.align_vectors(fixed, mobile)[0].as_matrix()
+    with warnings.catch_warnings():
+        # atoms in a line leave the turn about it open: any of them is as good as the others
+        warnings.filterwarnings("ignore", message="Optimal rotation is not uniquely", category=UserWarning)
+        found: Floats = Rotation.align_vectors(fixed, mobile)[0].as_matrix()
     return found

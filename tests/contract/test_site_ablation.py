@@ -9,7 +9,7 @@ import numpy
 import pytest
 import torch
 
-from anfinsen.bench.scales import ARMS, CONFIG, compared, learn
+from anfinsen.bench.site_ablation import ARMS, CONFIG, compared, learn
 from anfinsen.bench.sites import only
 from anfinsen.data.example import Example
 from anfinsen.models.encoder import Encoder, EncoderConfig

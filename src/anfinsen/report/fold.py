@@ -26,7 +26,7 @@ from markupsafe import Markup
 from anfinsen.errors import InputError
 from anfinsen.inference.fold import Fold
 from anfinsen.report.answer import plain
-from anfinsen.report.folding import chain_picture, confidence_strip, contact_map, error_map, legend
+from anfinsen.report.fold_pictures import chain_picture, confidence_strip, contact_map, error_map, legend
 from anfinsen.report.html import MOST_SECTIONS, POLICY
 from anfinsen.report.tables import Row, safe_name, write_refused, write_table, written_beside
 from anfinsen.structure.confidence import BANDS, LARGEST_ERROR, band

@@ -30,7 +30,7 @@ from anfinsen.data.folds import fold_examples
 from anfinsen.data.homology import Library
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score, TaskRecord
-from anfinsen.inference.folding import TASK, Folder
+from anfinsen.inference.distances import TASK, Folder
 from anfinsen.models.network import Network
 from anfinsen.structure.geometry import distances
 from anfinsen.structure.protein import Protein

@@ -26,7 +26,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.bench.folding import NEAREST, SPLITS, STRUCTURE, aligned, folder_of, judged
+from anfinsen.bench.contact_maps import NEAREST, SPLITS, STRUCTURE, aligned, folder_of, judged
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.coordinates import Chain, load_chains
 from anfinsen.data.example import Example
@@ -35,9 +35,9 @@ from anfinsen.data.homology import Library
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
+from anfinsen.inference.distances import TASK as CONTACTS
+from anfinsen.inference.distances import Folder
 from anfinsen.inference.fold import Builder
-from anfinsen.inference.folding import TASK as CONTACTS
-from anfinsen.inference.folding import Folder
 from anfinsen.inference.predictor import Predictor
 from anfinsen.models.network import Network
 from anfinsen.structure.building import build
