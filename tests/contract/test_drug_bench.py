@@ -9,7 +9,7 @@ import numpy
 import polars
 import pytest
 
-from anfinsen.bench import binders, drug, elsewhere
+from anfinsen.bench import binders, drug, unseen
 from anfinsen.bench.suite import suites
 from anfinsen.data.binders import COLUMNS, fep_series
 from anfinsen.hub.record import Score
@@ -57,7 +57,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ANFINSEN_DATA", str(tmp_path))
     quick = partial(AffinityConfig, trees=20, doubts=5, parts=3, drug_axes=3, protein_axes=4)
     monkeypatch.setattr(drug, "AffinityConfig", quick)
-    monkeypatch.setattr(elsewhere, "AffinityConfig", quick)
+    monkeypatch.setattr(unseen, "AffinityConfig", quick)
     return tmp_path
 
 
@@ -97,7 +97,7 @@ def test_binders_are_scored_on_every_split_and_what_is_missing_is_told(tables: P
 def test_models_answer_other_tables_about_strangers_beside_weight_and_fat(tables: Path, tiny_network: Network) -> None:
     assert [(one.name, len(one.smiles), len(one.protein)) for one in fep_series(5)] == [("a", 6, 60), ("b", 6, 60)]
     told: list[str] = []
-    rows = elsewhere.elsewhere_rows(tiny_network, "anfinsen-tiny", limit=None, tell=told.append)
+    rows = unseen.unseen_rows(tiny_network, "anfinsen-tiny", limit=None, tell=told.append)
     ranks = figures(rows, "fep-unseen", "Spearman")
     assert {f"{NAME}, learnt from {name}" for name in ("Davis", "KIBA", "BIOSNAP")} <= set(ranks)
     assert ranks["molecular weight"] == pytest.approx(1) and ranks["drug only, KIBA"] <= 1
@@ -109,4 +109,4 @@ def test_models_answer_other_tables_about_strangers_beside_weight_and_fat(tables
 
 def test_the_suite_holds_every_study_of_affinity() -> None:
     names = {one.name for one in suites()["drug"]}
-    assert {"affinity-davis", "affinity-kiba", "affinity-biosnap", "affinity-elsewhere"} <= names
+    assert {"affinity-davis", "affinity-kiba", "affinity-biosnap", "affinity-unseen"} <= names

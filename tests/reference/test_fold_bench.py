@@ -9,7 +9,7 @@ import polars
 import pytest
 import torch
 
-from anfinsen.bench import folding
+from anfinsen.bench import contact_maps
 from anfinsen.bench.contact_maps import aligned, by_nearest_structure, by_separation, contact_rows, judged, score
 from anfinsen.bench.contacts import LONG_RANGE, pairs_of
 from anfinsen.bench.suite import suites
@@ -120,11 +120,11 @@ def test_an_alignment_names_the_partner_of_each_residue() -> None:
 
 def test_contacts_are_judged_by_their_study_and_sit_no_exam() -> None:
     assert "contacts" not in [one.name for one in suites()["sequence"]]
-    assert "contacts" in [one.name for one in suites()[folding.STRUCTURE]]
+    assert "contacts" in [one.name for one in suites()[contact_maps.STRUCTURE]]
 
 
 def test_no_judged_cluster_was_trained_on() -> None:
     if not TASKS["contacts"].table.is_here():
         pytest.skip("the tables of chains are not here")
-    held_out = {chain.cluster for split in folding.SPLITS for chain in judged(split)}
+    held_out = {chain.cluster for split in contact_maps.SPLITS for chain in judged(split)}
     assert not held_out & {chain.cluster for chain in load_chains("train")}

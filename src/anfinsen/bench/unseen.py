@@ -47,7 +47,7 @@ Asked = Callable[[Sequence[Protein], Sequence[Molecule], NDArray[numpy.int64]], 
 """Proteins, molecules, pairs (P, 2) of a molecule and a protein -> what the model and its rivals say, each (P,)."""
 
 
-def elsewhere_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def unseen_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of both tables; a quick look (`limit`) learns from Davis alone."""
     embedder = Embedder(network, name=model, sha256="", per="protein")
     series = fep_series(_FEWEST)
