@@ -155,10 +155,10 @@ def legend() -> Markup:
     """The four bands with their words and ranges."""
     parts, spans = [], ("above 90", "70 to 90", "50 to 70", "to 50")
     for place, (one, span) in enumerate(zip(BANDS, spans, strict=True)):
-        x = 4 + 141 * place
+        x = 4 + 154 * place
         box = Markup('<rect x="{}" y="4" width="13" height="13" fill="{}" stroke="{}"/>')
         parts.append(box.format(x, one.colour, _PALE))
         parts.append(
             Markup('<text x="{}" y="14" font-size="10" fill="{}">{}, {}</text>').format(x + 18, _INK, one.word, span)
         )
-    return frame(parts, 564, 22, "Bands of confidence", "Colours and words of the AlphaFold database.")
+    return frame(parts, 616, 22, "Bands of confidence", "Colours and words of the AlphaFold database.")
