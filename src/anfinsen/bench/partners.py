@@ -226,7 +226,7 @@ def _scored(parts: Sequence[tuple[Sitting, Said]], model: str) -> list[Score]:
         question = Question(SUITE, TASK.name, sitting.dataset, sitting.split, metric)
         for who in parts[0][1]:
             said = numpy.concatenate([told[who] for _, told in parts])
-            name = f"{model} {who}" if who in (MODEL, MEMORY, NETWORK) else who
+            name = model if who == MODEL else f"{model}, {who}" if who in (MEMORY, NETWORK) else who
             rows.append(question.row(name, over_proteins(metric, truth, said, sides)))
         quoted: Mapping[tuple[str, str], tuple[tuple[str, float], ...]] = PUBLISHED
         rows += [question.published(*one) for one in quoted.get((sitting.split, metric), ())]
