@@ -65,9 +65,9 @@ export function wordAt(track: Track, at: number): string {
   }
 }
 
-/** AlphaFold's bands of pLDDT: a value on a border belongs to the band above it. */
+/** AlphaFold's bands of pLDDT, whose legend says "> 90": a value on a border belongs to the band below it. */
 export const confidenceWord = (plddt: number) =>
-  plddt >= 90 ? "very high" : plddt >= 70 ? "confident" : plddt >= 50 ? "low" : "very low";
+  plddt > 90 ? "very high" : plddt > 70 ? "confident" : plddt > 50 ? "low" : "very low";
 export const CONFIDENCE: Record<string, number> = { "very high": 0x0053d6, confident: 0x65cbf3, low: 0xffdb13, "very low": 0xff7d45 };
 
 /** Runs of equal letters as [start, end, letter], end not included. */
