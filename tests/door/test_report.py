@@ -17,7 +17,8 @@ from anfinsen.data.catalog import Table
 from anfinsen.errors import InputError
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.prediction import Prediction
-from anfinsen.report.html import MOST_SECTIONS, POLICY, write_report
+from anfinsen.report.html import MOST_SECTIONS, write_report
+from anfinsen.report.paper import POLICY
 from anfinsen.report.standing import find_standing
 from anfinsen.report.terminal import show, show_many, show_scores
 from anfinsen.structure.protein import Message

@@ -13,17 +13,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from anfinsen.errors import InputError
 from anfinsen.inference.behaviour import OPTIMA, Behaviour, Curve
-from anfinsen.report.answer import coverage, percent, plain, quantity
-from anfinsen.report.html import MOST_SECTIONS, POLICY
+from anfinsen.report.answer import coverage, percent, quantity
+from anfinsen.report.html import MOST_SECTIONS
+from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.phrases import dose, figure, sentences
 from anfinsen.report.plots import SHARES, THIN, Axis, Mark, curve_plot, map_plot
 from anfinsen.report.tables import Row, write_table, written_beside
@@ -180,13 +179,10 @@ def _write_page(
     about: Mapping[str, str],
     refused: Sequence[InputError],
 ) -> None:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters |= {"thousands": "{:,}".format, "quantity": quantity}
-    rooms = resources.files("anfinsen.report")
-    read = {name: rooms.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "behaviour.css")}
-    page = environment.from_string(rooms.joinpath("behaviour.html.jinja").read_text(encoding="utf-8")).render(
-        policy=POLICY,
-        style=Markup("\n".join(read.values())),
+    write_page(
+        path,
+        make_template("behaviour.html.jinja", filters={"thousands": "{:,}".format, "quantity": quantity}),
+        styles=("report.css", "behaviour.css"),
         proteins=[_section(behaviour, tasks) for behaviour in behaviours[:MOST_SECTIONS]],
         count=len(behaviours),
         assumed=ASSUMED,
@@ -195,8 +191,6 @@ def _write_page(
         about=about,
         refused=refused,
     )
-    with written_beside(path) as file:
-        file.write("\n".join(plain(line) for line in page.split("\n")))
 
 
 def _section(behaviour: Behaviour, tasks: Mapping[str, Task]) -> dict[str, Any]:

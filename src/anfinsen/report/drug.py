@@ -10,12 +10,10 @@ report.html     drawings in which the atoms that hold the answer up are coloured
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -27,10 +25,9 @@ from anfinsen.drug.properties import MEANINGS
 from anfinsen.errors import InputError
 from anfinsen.explain.binding import ORDERS, Reason, reason
 from anfinsen.inference.affinity import AffinityPredictor
-from anfinsen.report.answer import plain
 from anfinsen.report.glossary import anchor
-from anfinsen.report.html import POLICY
-from anfinsen.report.tables import Row, write_refused, write_table, written_beside
+from anfinsen.report.paper import make_template, write_page
+from anfinsen.report.tables import Row, write_refused, write_table
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.affinity import LIMITS, PUBLISHED, QUESTION, TERMS, say
 from anfinsen.tasks.targets import Answer
@@ -79,9 +76,9 @@ def write_drug_folder(
         rows = [row for one, because in zip(found, why, strict=True) for row in _credits(*one, because)]
         write_table(folder / "reasons.csv", REASONS, rows, raw=False)
     record = predictor.bundle.record
-    page = _environment().from_string(_resource("drug.html.jinja")).render(
-        policy=POLICY,
-        style=Markup(_resource("report.css")),
+    write_page(
+        folder / "report.html",
+        make_template("drug.html.jinja"),
         question=QUESTION,
         answers=[_line(answer) for answer in answers[:MOST_LINES]],
         count=len(answers),
@@ -99,8 +96,6 @@ def write_drug_folder(
             ),
         },
     )  # fmt: skip
-    with written_beside(folder / "report.html") as file:
-        file.write("\n".join(plain(line) for line in page.split("\n")))
     titled = zip(cards, why, strict=True)
     return [f"{card['title']}: {because.sentence()}" for card, because in titled] if is_judged else []
 
@@ -186,11 +181,3 @@ def _stretch(weights: NDArray[numpy.float64], at: int) -> str:
         return "No stretch of the chain holds the answer up by itself."
     same = numpy.flatnonzero(weights == weights[at])
     return f"Most is lost without residues {same[0] + 1} to {same[-1] + 1}."
-
-
-def _environment() -> Environment:
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-
-
-def _resource(name: str) -> str:
-    return resources.files("anfinsen.report").joinpath(name).read_text(encoding="utf-8")

@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import gemmi
 import numpy
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from anfinsen.explain.attribution import Credits
 from anfinsen.explain.explanation import Explanation
 from anfinsen.explain.faithfulness import Faithfulness
-from anfinsen.report.answer import plain
-from anfinsen.report.html import POLICY
+from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.plots import Axis, curve_plot
 from anfinsen.report.tables import Row, safe_name, write_table, written_beside
 from anfinsen.structure.formats import STRUCTURE_ENDINGS
@@ -142,17 +139,13 @@ def _rounded(values: Credits) -> list[float]:
 
 
 def _write_page(path: Path, explanations: Sequence[Explanation], about: Mapping[str, str]) -> None:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    rooms = resources.files("anfinsen.report")
-    read = [rooms.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "behaviour.css")]
-    page = environment.from_string(rooms.joinpath("explanation.html.jinja").read_text(encoding="utf-8")).render(
-        policy=POLICY,
-        style=Markup("\n".join(read)),
+    write_page(
+        path,
+        make_template("explanation.html.jinja"),
+        styles=("report.css", "behaviour.css"),
         proteins=[_section(one) for one in explanations],
         about=about,
     )
-    with written_beside(path) as file:
-        file.write("\n".join(plain(line) for line in page.split("\n")))
 
 
 def _section(one: Explanation) -> dict[str, Any]:

@@ -15,19 +15,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from anfinsen.errors import InputError
 from anfinsen.inference.fold import Fold
-from anfinsen.report.answer import plain
 from anfinsen.report.fold_pictures import chain_picture, confidence_strip, contact_map, error_map, legend
-from anfinsen.report.html import MOST_SECTIONS, POLICY
+from anfinsen.report.html import MOST_SECTIONS
+from anfinsen.report.paper import POLICY, make_template, write_page
 from anfinsen.report.tables import Row, safe_name, write_refused, write_table, written_beside
 from anfinsen.structure.confidence import BANDS, LARGEST_ERROR, band
 from anfinsen.structure.writing import as_error_json, as_modelcif, as_pdb, as_structure
@@ -76,13 +73,11 @@ class FoldFolder:
         self._write_page(refused, about)
 
     def _write_page(self, refused: Sequence[InputError], about: Mapping[str, str]) -> None:
-        rooms = resources.files("anfinsen.report")
-        read = {name: rooms.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "fold.html.jinja")}
-        environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-        page = environment.from_string(read["fold.html.jinja"]).render(
+        write_page(
+            self.folder / PAGE,
+            make_template("fold.html.jinja"),
             # maps are drawn as pictures inside the page: nothing is asked of any host
             policy=f"{POLICY}; img-src data:",
-            style=Markup(read["report.css"]),
             sections=self._sections,
             count=len(self._lines),
             legend=legend(),
@@ -91,8 +86,6 @@ class FoldFolder:
             refused=refused,
             about=about,
         )
-        with written_beside(self.folder / PAGE) as file:
-            file.write("\n".join(plain(line) for line in page.split("\n")))
 
 
 def write_fold(folder: Path, fold: Fold, *, raw: bool = False) -> None:

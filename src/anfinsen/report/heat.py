@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 import numpy
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 from rich.text import Text
@@ -22,8 +20,8 @@ from anfinsen.data.alphabet import RESIDUES
 from anfinsen.errors import InputError
 from anfinsen.inference.proposals import Goal, Proposal
 from anfinsen.inference.scan import Scan
+from anfinsen.report import paper
 from anfinsen.report.answer import plain
-from anfinsen.report.html import POLICY
 from anfinsen.report.tables import Cell, safe_name, write_table, written_beside
 
 Map = NDArray[numpy.float64]
@@ -298,10 +296,10 @@ def write_page(
     eyebrow: str = "mutations",
 ) -> None:
     """The page with all proteins; `eyebrow` says above the title what it is about."""
-    environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
-    page = environment.from_string(_resource("heat.html.jinja")).render(
-        policy=POLICY,
-        style=Markup(_resource("heat.css")),
+    paper.write_page(
+        path,
+        paper.make_template("heat.html.jinja"),
+        styles=("heat.css",),
         eyebrow=eyebrow,
         title=title,
         standfirst=standfirst,
@@ -309,9 +307,3 @@ def write_page(
         about=about,
         refused=refused,
     )
-    with written_beside(path) as file:
-        file.write("\n".join(plain(line) for line in page.split("\n")))
-
-
-def _resource(name: str) -> str:
-    return resources.files("anfinsen.report").joinpath(name).read_text(encoding="utf-8")

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Template
 
 from anfinsen.errors import InputError
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.prediction import Prediction
-from anfinsen.report.answer import coverage, plain
+from anfinsen.report.answer import coverage
 from anfinsen.report.card import Line, Section, make_line, make_section
 from anfinsen.report.draw import score_figure
 from anfinsen.report.glossary import Glossary
 from anfinsen.report.grouping import arranged, leaders
+from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.question import make_question, question_anchor
 from anfinsen.report.standing import is_ours, metric_title
-from anfinsen.report.tables import written_beside
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import Answer
 
@@ -36,7 +34,6 @@ MOST_SECTIONS = 50
 """Proteins with a section of their own; the others stand in the overview and in the tables."""
 MOST_COLUMNS = 4
 """Answers a protein in the overview; of more questions one of each group is shown."""
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -65,9 +62,9 @@ def write_report(
         for names in arranged(asked, tasks).values()
         for name in names
     ]
-    page = _template().render(
-        policy=POLICY,
-        style=_style(),
+    write_page(
+        Path(path),
+        _template(),
         headline=headline(lines),
         remarks=_remarks(lines, refused),
         lines=lines[:MOST_LINES],
@@ -82,9 +79,6 @@ def write_report(
         glossary=glossary,
         coverage=coverage(),
     )
-    with written_beside(Path(path)) as file:
-        # one sweep over the whole page: no control or direction character of a stranger's text survives anywhere
-        file.write("\n".join(plain(line) for line in page.split("\n")))
 
 
 def _columns(asked: Mapping[str, Answer], tasks: Mapping[str, Task]) -> dict[str, str]:
@@ -133,21 +127,13 @@ def _count(number: int, noun: str) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters |= {
-        "score": score_figure,
-        "metric": metric_title,
-        "thousands": "{:,}".format,
-        "question": question_anchor,
-    }
-    environment.tests["ours"] = is_ours
-    return environment.from_string(_resource("report.html.jinja"))
-
-
-@cache
-def _style() -> Markup:
-    return Markup(_resource("report.css"))
-
-
-def _resource(name: str) -> str:
-    return resources.files("anfinsen.report").joinpath(name).read_text(encoding="utf-8")
+    return make_template(
+        "report.html.jinja",
+        filters={
+            "score": score_figure,
+            "metric": metric_title,
+            "thousands": "{:,}".format,
+            "question": question_anchor,
+        },
+        tests={"ours": is_ours},
+    )

@@ -6,21 +6,18 @@ report.html       the seed and every suggestion as drawings; what is new is colo
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from anfinsen.drug.drawing import draw
 from anfinsen.drug.evolution import changed_atoms
 from anfinsen.drug.properties import MEANINGS
 from anfinsen.inference.redesign import Found, Redesigner, Suggestion
-from anfinsen.report.answer import plain
 from anfinsen.report.glossary import anchor
-from anfinsen.report.html import POLICY
-from anfinsen.report.tables import Row, write_table, written_beside
+from anfinsen.report.paper import make_template, write_page
+from anfinsen.report.tables import Row, write_table
 from anfinsen.tasks.affinity import TERMS as AFFINITY_TERMS
 from anfinsen.tasks.affinity import say
 from anfinsen.tasks.screening import TERMS
@@ -36,9 +33,9 @@ def write_redesign_folder(folder: Path, redesigner: Redesigner, found: Found) ->
     rows = [_row(number, one, redesigner.target.id) for number, one in enumerate(found.suggestions, 1)]
     write_table(folder / "suggestions.csv", (*COLUMNS, *_FURTHER), rows, raw=False)
     terms = sorted({**AFFINITY_TERMS, **TERMS}.items(), key=lambda one: one[0].casefold())
-    page = _template().render(
-        policy=POLICY,
-        style=Markup(_resource("report.css")),
+    write_page(
+        folder / "report.html",
+        make_template("redesign.html.jinja"),
         target=redesigner.target.id,
         seed=_seed(found),
         cards=[_card(number, one, found) for number, one in enumerate(found.suggestions, 1)],
@@ -48,8 +45,6 @@ def write_redesign_folder(folder: Path, redesigner: Redesigner, found: Found) ->
         terms=[(anchor(term), term, text) for term, text in terms],
         about={"Model": redesigner.predictor.bundle.name, "Seed of the draws": str(redesigner.start)},
     )
-    with written_beside(folder / "report.html") as file:
-        file.write("\n".join(plain(line) for line in page.split("\n")))
 
 
 def signed(number: float) -> str:
@@ -113,12 +108,3 @@ def _card(number: int, one: Suggestion, found: Found) -> dict[str, Any]:
 
 def _properties(properties: Any) -> list[tuple[str, str, str]]:
     return [(_NAMES[name], f"{properties[name]:g}", MEANINGS[name]) for name in _NAMES]
-
-
-def _template() -> Any:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    return environment.from_string(_resource("redesign.html.jinja"))
-
-
-def _resource(name: str) -> str:
-    return resources.files("anfinsen.report").joinpath(name).read_text(encoding="utf-8")

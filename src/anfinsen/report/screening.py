@@ -12,12 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from anfinsen.drug.alerts import CATALOGS
@@ -26,10 +24,9 @@ from anfinsen.drug.drawing import draw
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.drug.properties import MEANINGS
 from anfinsen.inference.screening import Hit, Screener, best, off_targets, refused
-from anfinsen.report.answer import plain
 from anfinsen.report.glossary import anchor
-from anfinsen.report.html import POLICY
-from anfinsen.report.tables import Row, write_refused, write_table, written_beside
+from anfinsen.report.paper import make_template, write_page
+from anfinsen.report.tables import Row, write_refused, write_table
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.affinity import TERMS as AFFINITY_TERMS
 from anfinsen.tasks.affinity import say
@@ -83,9 +80,9 @@ def write_screen_folder(
         write_table(
             folder / "panel.csv", (*COLUMNS, "far"), [_panel_row(one) for line in grid for one in line], raw=False
         )
-    page = _template().render(
-        policy=POLICY,
-        style=Markup(_resource("report.css")),
+    write_page(
+        folder / "report.html",
+        make_template("screening.html.jinja"),
         question=QUESTION,
         target=screener.target.id,
         counts=counts,
@@ -110,8 +107,6 @@ def write_screen_folder(
         terms=[(anchor(term), term, text) for term, text in sorted({**AFFINITY_TERMS, **TERMS}.items(), key=_by_name)],
         about=_about(screener),
     )
-    with written_beside(folder / "report.html") as file:
-        file.write("\n".join(plain(line) for line in page.split("\n")))
     return first
 
 
@@ -184,12 +179,3 @@ def _cell(value: Any) -> Any:
 
 def _by_name(one: tuple[str, str]) -> str:
     return one[0].casefold()
-
-
-def _template() -> Any:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    return environment.from_string(_resource("screening.html.jinja"))
-
-
-def _resource(name: str) -> str:
-    return resources.files("anfinsen.report").joinpath(name).read_text(encoding="utf-8")

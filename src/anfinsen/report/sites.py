@@ -14,17 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from anfinsen.errors import InputError
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.sites import TERMS, Site, SiteAnswer, headline, say
 from anfinsen.report.answer import plain
-from anfinsen.report.html import POLICY
+from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.scene import LEGEND, chimerax_script, numbers, pdb_text, picture, pymol_script, strips
 from anfinsen.report.tables import Cell, Row, safe_name, write_refused, write_table, written_beside
 from anfinsen.tasks.ligand_sites import HELD, LETTERS, TASK
@@ -167,11 +165,11 @@ def _write_page(
     about: Mapping[str, str],
     record: TaskRecord | None,
 ) -> None:
-    environment = Environment(autoescape=True, trim_blocks=True, undefined=StrictUndefined)
     scores = [row for row in (record.scores if record is not None else ()) if row.is_ours]
-    page = environment.from_string(_resource("sites.html.jinja")).render(
-        policy=POLICY,
-        style=Markup(_resource("heat.css")),
+    write_page(
+        path,
+        make_template("sites.html.jinja"),
+        styles=("heat.css",),
         sections=sections,
         refused=refused,
         about=about,
@@ -180,9 +178,3 @@ def _write_page(
         scores=scores,
         held=HELD,
     )
-    with written_beside(path) as file:
-        file.write("\n".join(plain(line) for line in page.split("\n")))
-
-
-def _resource(name: str) -> str:
-    return resources.files("anfinsen.report").joinpath(name).read_text(encoding="utf-8")
