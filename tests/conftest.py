@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,3 +104,15 @@ def body(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("body") / "bundle"
     Bundle("tiny", Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {}).eval()).save(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def short_search() -> Iterator[None]:
+    """Structures are built in few steps, for questions whose answer is true of a poor structure too."""
+    from anfinsen.structure import building
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "STAGES", ((8.0, 1.0, 6), (2.0, 10.0, 6)))
+        patch.setattr(building, "LAST_STEPS", 6)
+        patch.setattr(building, "MENDS", 0)
+        yield

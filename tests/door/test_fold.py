@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import xml.etree.ElementTree as tree
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
@@ -23,21 +22,13 @@ from anfinsen.inference.fold import Fold
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.report.fold_pictures import chain_picture, confidence_strip, contact_map, error_map, legend
-from anfinsen.structure import building
 from anfinsen.structure.confidence import BANDS
 from anfinsen.tasks import TASKS
 
 SEQUENCE = "MKELLKKAEELGVSPEELKKVLEA"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _few_steps() -> Iterator[None]:
-    """The search is cut short: what is asked here is true of a poor structure too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "STAGES", ((8.0, 1.0, 6), (2.0, 10.0, 6)))
-        patch.setattr(building, "LAST_STEPS", 6)
-        patch.setattr(building, "MENDS", 0)
-        yield
+pytestmark = pytest.mark.usefixtures("short_search")
 
 
 @pytest.fixture(scope="module")

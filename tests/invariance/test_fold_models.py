@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import torch
 from anfinsen.errors import BundleError
 from anfinsen.inference.fold import LINKER, Fold, built, fold_pair, graph_of, refusal
 from anfinsen.limits import Limits
-from anfinsen.structure import building
 from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.confidence import agreement, expected_errors
 from anfinsen.structure.distogram import EDGES, Distogram
@@ -25,14 +23,7 @@ from anfinsen.structure.wishes import Wishes
 SEQUENCE = "MKELLKKAEELGVSPEELKK"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _few_steps() -> Iterator[None]:
-    """The search is cut short: what is asked here is true of a poor structure too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "STAGES", ((8.0, 1.0, 6), (2.0, 10.0, 6)))
-        patch.setattr(building, "LAST_STEPS", 6)
-        patch.setattr(building, "MENDS", 0)
-        yield
+pytestmark = pytest.mark.usefixtures("short_search")
 
 
 def guess(length: int, seed: int = 1) -> Distogram:
