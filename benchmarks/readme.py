@@ -1,4 +1,4 @@
-"""Write the table of scores into the README, from what the embedded bundles keep of `anfinsen bench --write`.
+"""Write the scores that the embedded bundles keep of `anfinsen bench --write` into README.md and docs/scores.md.
 
 python benchmarks/readme.py
 """
@@ -8,19 +8,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from anfinsen.hub.bundle import Bundle, embedded_bundles
-from anfinsen.hub.card import summary
+from anfinsen.report.scores import all_scores, headlines
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- scores -->\n", "<!-- /scores -->"
 
 
 def main() -> None:
-    """Replace what stands between the two marks."""
+    """Replace what stands between the two marks of each page."""
     bundles = [Bundle.load(folder) for folder in embedded_bundles()]
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    _write(ROOT / "README.md", headlines(bundles))
+    _write(ROOT / "docs" / "scores.md", all_scores(bundles))
+
+
+def _write(page: Path, table: str) -> None:
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    table = summary(*((bundle.label, bundle.records) for bundle in bundles))
-    README.write_text(f"{before}{BEGIN}{table}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}{table}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

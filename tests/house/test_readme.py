@@ -1,21 +1,26 @@
-"""No number stands in the README that the benchmark did not print."""
+"""No number stands in the README or in docs/scores.md that the benchmark did not print."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
 from anfinsen.hub.bundle import Bundle, embedded_bundles
-from anfinsen.hub.card import summary
+from anfinsen.report.scores import all_scores, headlines
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
-def test_the_scores_in_the_readme_are_those_of_the_embedded_bundles() -> None:
+@pytest.mark.parametrize(("page", "table"), [("README.md", headlines), ("docs/scores.md", all_scores)])
+def test_the_scores_of_a_page_are_those_of_the_embedded_bundles(
+    page: str, table: Callable[[Sequence[Bundle]], str]
+) -> None:
     """`benchmarks/readme.py` writes them."""
-    shown = README.read_text(encoding="utf-8").partition("<!-- scores -->\n")[2].partition("<!-- /scores -->")[0]
-    bundles = [Bundle.load(folder) for folder in embedded_bundles()]
-    assert shown.strip() == summary(*((bundle.label, bundle.records) for bundle in bundles))
+    shown = (ROOT / page).read_text(encoding="utf-8").partition("<!-- scores -->\n")[2].partition("<!-- /scores -->")[0]
+    assert shown.strip() == table([Bundle.load(folder) for folder in embedded_bundles()])
 
 
 def test_every_picture_of_the_readme_is_there() -> None:
-    assert (README.parent / "docs" / "report.png").stat().st_size > 20_000
+    assert (ROOT / "docs" / "report.png").stat().st_size > 20_000

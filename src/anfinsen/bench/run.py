@@ -26,7 +26,7 @@ from anfinsen.hub.bundle import MASKED
 from anfinsen.hub.record import OURS, Score
 from anfinsen.models.network import Network
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.metrics import lower_is_better, measure
+from anfinsen.tasks.metrics import measure
 from anfinsen.tasks.targets import Answer
 
 AnswerAll = Callable[[Task, Sequence[Example]], list[Answer]]
@@ -98,19 +98,16 @@ def verdicts(rows: Sequence[Score]) -> list[str]:
     for ours in (row for row in rows if row.is_ours):
         rivals = [row for row in rows if row.question == ours.question and not row.published and not row.is_ours]
         if rivals:
-            up = not lower_is_better(ours.metric)
-            best = max(rivals, key=lambda row: row.value if up else -row.value)
-            verdict = f"{_figure(ours)} {_compare(ours, best, up)} the best baseline, {_figure(best)}"
+            best = max(rivals, key=lambda row: row.merit)
+            verdict = f"{_figure(ours)} {_compare(ours, best)} the best baseline, {_figure(best)}"
             sentences.append(f"{ours.task}, {ours.split}, {ours.metric}, n = {ours.n}: {verdict}.")
     return sentences
 
 
-def _compare(ours: Score, best: Score, higher_is_better: bool) -> str:
-    if ours.low is None or ours.high is None or best.low is None or best.high is None:
+def _compare(ours: Score, best: Score) -> str:
+    if ours.low is None or best.low is None:
         return "has no interval to compare with"
-    if ours.low <= best.high and best.low <= ours.high:
-        return "overlaps with"
-    return "is better than" if (ours.low > best.high) == higher_is_better else "is worse than"
+    return {"ahead": "is better than", "level": "overlaps with", "behind": "is worse than"}[ours.against(best)]
 
 
 def _figure(row: Score) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from anfinsen.config import Config
 from anfinsen.models.heads import HeadKind
 from anfinsen.models.pair_trunk import TrunkConfig
 from anfinsen.tasks.custom import Custom
+from anfinsen.tasks.metrics import lower_is_better
 
 OURS = "anfinsen"
 """How the names of our own models begin."""
 BODY_SUITES = ("language-model", "speed", "transfer")
 """Benchmarks of the language model itself; their rows stay with it, whatever task they ask."""
+
+Lead = Literal["ahead", "level", "behind"]
+"""Where a figure stands beside another; level where their 95 % intervals overlap, which is a strict test of a lead."""
 
 
 class Score(Config):
@@ -48,6 +54,22 @@ class Score(Config):
     def question(self) -> tuple[str, str, str, str]:
         """What rows that can be compared have in common: suite, task, split and metric."""
         return self.suite, self.task, self.split, self.metric
+
+    @property
+    def merit(self) -> float:
+        """The figure, turned so that more is better."""
+        return -self.value if lower_is_better(self.metric) else self.value
+
+    def against(self, rival: Score) -> Lead:
+        """Where this stands beside a rival's answer to the same question; a figure without interval counts as exact."""
+        ours, theirs = self._reach, rival._reach
+        if ours[0] <= theirs[1] and theirs[0] <= ours[1]:
+            return "level"
+        return "ahead" if self.merit > rival.merit else "behind"
+
+    @property
+    def _reach(self) -> tuple[float, float]:
+        return (self.value if self.low is None else self.low, self.value if self.high is None else self.high)
 
 
 class TaskRecord(Config):

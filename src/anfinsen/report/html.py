@@ -24,7 +24,7 @@ from anfinsen.report.glossary import Glossary
 from anfinsen.report.grouping import arranged, leaders
 from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.question import make_question, question_anchor
-from anfinsen.report.standing import is_ours, metric_title
+from anfinsen.report.standing import metric_title
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import Answer
 
@@ -135,5 +135,4 @@ def _template() -> Template:
             "thousands": "{:,}".format,
             "question": question_anchor,
         },
-        tests={"ours": is_ours},
     )

@@ -27,11 +27,10 @@ REPORT = ("report.css",)
 Words = Mapping[str, Callable[..., Any]]
 
 
-def make_template(name: str, *, filters: Words | None = None, tests: Words | None = None) -> Template:
+def make_template(name: str, *, filters: Words | None = None) -> Template:
     """The template in the file `name`, with words of its own; a value that is missing is an error."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     environment.filters |= dict(filters or {})
-    environment.tests |= dict(tests or {})
     return environment.from_string(_resource(name))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anfinsen.hub.record import Score
+from anfinsen.hub.record import Lead, Score
 from anfinsen.report.draw import Dot, Mark, score_figure
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.metrics import lower_is_better
@@ -36,17 +36,20 @@ class Standing:
         return f"{proteins}split {self.score.split} of {self.score.dataset}"
 
     @property
+    def lead(self) -> Lead | None:
+        """Where the score stands beside its best baseline."""
+        return self.score.against(self.baselines[0]) if self.baselines else None
+
+    @property
     def verdict(self) -> str:
         """Whether the model beats its best baseline, said either way."""
         if not self.baselines:
             return "No baseline was measured beside it, so the score alone says little."
         best = self.baselines[0]
         rival = f"its best baseline ({best.model}, {score_figure(best.value)})"
-        if not is_better(self.score.value, best.value, lower=self.lower_is_better):
+        if self.score.merit <= best.merit:
             return f"It does not beat {rival}: trust that simple rule at least as much."
-        bound, edge = (self.score.high, best.low) if self.lower_is_better else (self.score.low, best.high)
-        edge = best.value if edge is None else edge
-        if bound is not None and not is_better(bound, edge, lower=self.lower_is_better):
+        if self.is_weak:
             return f"It is ahead of {rival}, but the 95% intervals overlap: the lead may be chance."
         return f"It beats {rival}."
 
@@ -57,14 +60,13 @@ class Standing:
             return "no baseline measured"
         if not self.is_weak:
             return "better than its best baseline"
-        lower = self.lower_is_better
-        is_ahead = is_better(self.score.value, self.baselines[0].value, lower=lower)
+        is_ahead = self.score.merit > self.baselines[0].merit
         return "hardly better than a baseline" if is_ahead else "no better than a baseline"
 
     @property
     def is_weak(self) -> bool:
         """Whether the verdict is a caution."""
-        return not self.verdict.startswith("It beats")
+        return self.lead != "ahead"
 
     def dots(self, baselines: int = 2, published: int = 1) -> list[Dot]:
         """The rows of the small picture: this model, its best baselines, the best published figures."""
@@ -75,31 +77,20 @@ class Standing:
 
 def find_standing(scores: Sequence[Score], task: Task | None) -> Standing | None:
     """The headline score among `scores`: the task's first metric on its first test split; None if we have none."""
-    ours = [score for score in scores if is_ours(score)]
+    ours = [score for score in scores if score.is_ours]
     if not ours:
         return None
     metrics = list(task.metrics) if task is not None else []
     splits = list(task.tests) if task is not None else []
     chosen = min(ours, key=lambda score: (_rank(score.metric, metrics), _rank(score.split, splits)))
-    lower = lower_is_better(chosen.metric)
-    rivals = [s for s in scores if (s.metric, s.split) == (chosen.metric, chosen.split) and not is_ours(s)]
-    rivals.sort(key=lambda score: score.value, reverse=not lower)
+    rivals = [score for score in scores if score.question == chosen.question and not score.is_ours]
+    rivals.sort(key=lambda score: score.merit, reverse=True)
     return Standing(
         chosen,
         tuple(score for score in rivals if not score.published),
         tuple(score for score in rivals if score.published),
-        lower,
+        lower_is_better(chosen.metric),
     )
-
-
-def is_ours(score: Score) -> bool:
-    """Whether a row is a measured score of a model of ours."""
-    return score.is_ours
-
-
-def is_better(value: float, other: float, *, lower: bool) -> bool:
-    """Whether `value` is strictly better than `other`."""
-    return value < other if lower else value > other
 
 
 def figure_with_interval(score: Score) -> str:

@@ -18,9 +18,8 @@ from anfinsen.inference.prediction import Prediction
 from anfinsen.report.answer import brief, confidence, kind_of, nearness, plain, sentence
 from anfinsen.report.draw import score_figure
 from anfinsen.report.grouping import arranged, leaders
-from anfinsen.report.standing import find_standing, is_better, is_ours, metric_title
+from anfinsen.report.standing import find_standing, metric_title
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.metrics import lower_is_better
 
 _STYLES = {"info": "dim", "mended": "cyan", "warning": "yellow"}
 _INDENT = 2
@@ -141,10 +140,9 @@ def show_scores(rows: Sequence[Score], console: Console) -> None:
         part.add_column("model", width=named, overflow="fold")
         for title, width in zip(("value", "95% interval", "n"), _WIDTHS, strict=True):
             part.add_column(title, justify="right", no_wrap=True, width=width)
-        lower = lower_is_better(metric)
-        block.sort(key=lambda score: score.value, reverse=not lower)
+        block.sort(key=lambda score: score.merit, reverse=True)
         for score in block:
-            part.add_row(*_cells(score, best=not is_better(block[0].value, score.value, lower=lower)))
+            part.add_row(*_cells(score, best=score.merit == block[0].merit))
         console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
     note = "Bold: best of its block. n: proteins, or the variants of one. "
     console.print(Text(f"{note}Published: quoted from a paper, not measured here.", style="dim"))
@@ -155,7 +153,7 @@ def _named(score: Score) -> str:
 
 
 def _cells(score: Score, *, best: bool) -> list[Text]:
-    style = "bold cyan" if is_ours(score) and best else "cyan" if is_ours(score) else "bold" if best else ""
+    style = "bold cyan" if score.is_ours and best else "cyan" if score.is_ours else "bold" if best else ""
     known = score.low is not None and score.high is not None
     interval = f"{score_figure(score.low or 0.0)} to {score_figure(score.high or 0.0)}" if known else "not given"
     count = f"{score.n:,}" if score.n is not None else "not given"
