@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
-from anfinsen.distributed.cloud import LOST, START, Work, plan, read_prices
+from anfinsen.distributed.cloud import LOST, RECOLLECTION, START, Work, plan, read_prices
 from anfinsen.errors import UnknownNameError, UsageError
 
 AWS = Path(__file__).parents[2] / "recipes" / "aws"
@@ -47,6 +48,16 @@ def test_a_table_of_one_s_own_takes_the_place_of_the_package_s(tmp_path: Path) -
     assert "about 64 minutes and 2.13 dollars in here" in shown.stdout.replace("\n", " ")
 
 
+def test_each_price_says_where_it_is_from_and_which_was_only_remembered() -> None:
+    prices = read_prices()
+    for name, kind in prices.machines.items():
+        assert re.fullmatch(r"20\d\d-\d\d", kind.as_of), name
+        assert kind.source == RECOLLECTION or kind.source.startswith("https://"), name
+        said = " ".join(plan(WORK, name, 1, prices).sentences)
+        assert ("not looked up" in said) == (kind.source == RECOLLECTION), name
+    assert prices.machine("g5.xlarge").source != RECOLLECTION
+
+
 def test_what_cannot_be_planned_is_said() -> None:
     with pytest.raises(UnknownNameError, match="There is no machine in the table of prices called 'c7i'"):
         plan(WORK, "c7i", 1, read_prices())
@@ -62,6 +73,8 @@ def test_rights_are_the_least_that_a_job_needs() -> None:
         for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
     }
     assert actions == {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"}
+    assert not [action for action in actions if "*" in action]
+    assert not [one for one in statements if one["Effect"] != "Allow" or one["Resource"] in ("*", "arn:aws:s3:::*")]
     writes = [one for one in statements if "s3:PutObject" in one["Action"]]
     assert [one["Resource"] for one in writes] == ["arn:aws:s3:::YOUR-BUCKET/out/*"]
 
@@ -71,7 +84,17 @@ def test_the_cluster_file_is_what_ray_expects() -> None:
     assert cluster["head_node_type"] in cluster["available_node_types"]
     worker = cluster["available_node_types"]["worker"]["node_config"]
     assert worker["InstanceMarketOptions"] == {"MarketType": "spot"}
-    assert worker["InstanceType"] in read_prices().machines
+    kind = read_prices().machine(worker["InstanceType"])
+    assert cluster["available_node_types"]["worker"]["resources"] == {"CPU": kind.cores}
+
+
+def test_the_cluster_file_holds_by_ray_s_own_schema() -> None:
+    """What `ray up` checks before it starts a machine, with the defaults that it fills in."""
+    pytest.importorskip("ray", reason="Ray is not installed, so its schema was not asked: pip install 'anfinsen[ray]'")
+    pytest.importorskip("jsonschema", reason="jsonschema is not installed, so Ray's schema was not asked")
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    validate_config(prepare_config(yaml.safe_load((AWS / "ray-cluster.yaml").read_text())))
 
 
 def test_a_part_of_an_array_is_asked_for_with_words_that_the_verb_knows(tmp_path: Path) -> None:
@@ -124,3 +147,69 @@ def test_the_printed_commands_are_taken_by_batch(monkeypatch: pytest.MonkeyPatch
         (found,) = batch.describe_jobs(jobs=[job["jobId"]])["jobs"]
     assert found["arrayProperties"]["size"] == 8
     assert parameters == {"verb": "embed", "source": WORK.source, "out": WORK.out, "parts": "8"}
+
+
+@pytest.mark.distributed
+def test_the_rights_are_enough_for_a_part_of_a_job_and_for_nothing_else(
+    tmp_path: Path, body: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of this machine that asks for rights; the part is `batch-part`, which runs the real command."""
+    pytest.importorskip("moto", reason="moto is not installed, so rights were not tried: pip install 'moto[s3,server]'")
+    import boto3
+    import httpx2
+    from botocore.exceptions import ClientError
+    from moto.server import ThreadedMotoServer
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "root")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        s3, iam = (boto3.client(name, endpoint_url=address) for name in ("s3", "iam"))
+        for bucket in ("bucket", "other"):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_object(
+            Bucket="bucket", Key="proteins.fasta", Body=b">p1\nMKTAYIAKQR\n>p2\nMSTNPKPQRK\n>p3\nMAGWNAYIDN\n"
+        )
+        iam.create_user(UserName="job")
+        policy = (AWS / "policy.json").read_text().replace("YOUR-BUCKET", "bucket")
+        iam.put_user_policy(UserName="job", PolicyName="anfinsen", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="job")["AccessKey"]
+        httpx2.post(f"{address}/moto-api/reset-auth", content=b"0")  # from here on everybody is asked
+
+        own = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        own |= {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_BATCH_JOB_ARRAY_INDEX": "1",
+            "ANFINSEN_CACHE": str(tmp_path / "cache"),
+        }
+        command = tmp_path / "anfinsen"
+        command.write_text(
+            f"""#!/bin/sh\nexec {sys.executable} -c 'from anfinsen.cli import main; main()' "$@" --bundle {body}\n"""
+        )
+        command.chmod(0o755)
+        ended = subprocess.run(
+            [AWS / "batch-part", "embed", "s3://bucket/proteins.fasta", "s3://bucket/out", "2"],
+            env={**os.environ, **own, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+        job = boto3.client("s3", endpoint_url=address, **keys)
+        listed = job.list_objects_v2(Bucket="bucket", Prefix="out/")["Contents"]  # what `aws s3 ls` asks
+        assert [one["Key"] for one in listed] == ["out/part-00001/refused.csv", "out/part-00001/states.parquet"]
+        for refused in (
+            lambda: job.put_object(Bucket="bucket", Key="proteins.fasta", Body=b"x"),
+            lambda: job.delete_object(Bucket="bucket", Key="proteins.fasta"),
+            lambda: job.get_object(Bucket="other", Key="x"),
+            lambda: job.list_objects_v2(Bucket="other"),
+            lambda: job.delete_bucket(Bucket="bucket"),
+        ):
+            with pytest.raises(ClientError, match=r"AccessDenied|Forbidden"):
+                refused()
+    finally:
+        server.stop()

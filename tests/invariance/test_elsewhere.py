@@ -1,19 +1,27 @@
 """Nothing half-written is ever taken for whole, in a store as on a disk: against a local S3 server that misbehaves.
 
-The server is moto's, behind a porter that answers 'slow down', cuts what it sends short, or hangs up, as it is told.
+The server is moto's, behind a porter that answers 'slow down', cuts what it sends short, refuses, or never ends taking
+what is sent, as it is told.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from anfinsen.data.elsewhere import address_of, fetched, fetched_folder, folders, put, put_folder
+from anfinsen.data import elsewhere
+from anfinsen.data.elsewhere import address_of, fetched, fetched_folder, folders, put, put_folder, working_copy
+from anfinsen.data.store import read_store
 from anfinsen.errors import AnfinsenError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.training import checkpoint
@@ -22,12 +30,16 @@ from anfinsen.training.mirror import Mirror
 
 
 class Porter:
-    """Stands before the S3 server: refuses the next `refuse` requests, cuts the next `cut` answers in half."""
+    """Stands before the S3 server: refuses the next `refuse` requests, cuts the next `cut` answers in half.
+
+    What is `held` is not taken before `held` is cleared; who waits for `is_holding` knows that an upload is under way.
+    """
 
     def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
         self.inner = inner
         self.refuse = self.cut = self.asked = 0
         self.closed_after = -1
+        self.held, self.is_holding = threading.Event(), threading.Event()
 
     def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         self.asked += 1
@@ -38,6 +50,10 @@ class Porter:
         if self.closed_after == 0:
             start("403 Forbidden", [("Content-Type", "application/xml")])
             return [b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"]
+        if self.held.is_set() and environment["REQUEST_METHOD"] == "PUT":
+            self.is_holding.set()
+            start("500 Internal Server Error", [])  # to whom, nobody knows: by now the sender is dead
+            return [b"" for _ in range(200) if self.held.is_set() and time.sleep(0.05) is None]
         self.closed_after -= environment["REQUEST_METHOD"] == "PUT" and self.closed_after > 0
         content = list(self.inner(environment, start))
         if self.cut and environment["REQUEST_METHOD"] == "GET" and len(content[0]) > 1000:
@@ -110,6 +126,86 @@ def test_a_writer_that_is_killed_at_any_file_leaves_nothing_whole(store: Porter,
 
 
 @pytest.mark.distributed
+def test_a_store_that_stays_busy_is_told_of_in_a_sentence(
+    store: Porter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import s3fs
+
+    # below ours lie two layers more that ask again: together they are patient for minutes
+    monkeypatch.setattr(elsewhere, "_PAUSE", 0.0)
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    (tmp_path / "table.csv").write_bytes(b"sequence\nMKVA\n")
+    put(tmp_path / "table.csv", "s3://bucket/table.csv")
+    store.refuse = 10_000
+    with pytest.raises(
+        AnfinsenError, match=r"'s3://bucket/table.csv' could not be reached: .*reduce your request rate"
+    ):
+        put(tmp_path / "table.csv", "s3://bucket/table.csv")
+    store.refuse = 0
+    assert fetched("s3://bucket/table.csv").read_bytes() == b"sequence\nMKVA\n"
+
+
+@pytest.mark.distributed
+def test_a_writer_that_is_killed_in_mid_transfer_leaves_what_was_there(store: Porter, tmp_path: Path) -> None:
+    """A process of its own, killed by signal 9 while the store takes what it sends: a file, then a run's checkpoint."""
+    (tmp_path / "old.csv").write_bytes(b"sequence\nMKVA\n")
+    (tmp_path / "new.csv").write_bytes(b"sequence\n" + b"MKVAWW\n" * 100_000)
+    put(tmp_path / "old.csv", "s3://bucket/table.csv")
+    put_folder(saved(tmp_path, 7), "s3://bucket/run/step-7", MANIFEST)
+    made = saved(tmp_path, 8)
+    code = (
+        "import sys; from pathlib import Path; from anfinsen.data.elsewhere import put, put_folder\n"
+        "what, here, there = sys.argv[1:]\n"
+        f"put(Path(here), there) if what == 'file' else put_folder(Path(here), there, {MANIFEST!r})\n"
+    )
+    sent = [("file", tmp_path / "new.csv", "s3://bucket/table.csv"), ("folder", made, "s3://bucket/run/step-7")]
+    for what, here, there in sent:
+        store.held.set()
+        writer = subprocess.Popen([sys.executable, "-c", code, what, str(here), there], stderr=subprocess.PIPE)
+        assert store.is_holding.wait(60), "nothing was sent, so this test means nothing"
+        writer.kill()
+        writer.communicate()
+        store.held.clear()
+        store.is_holding.clear()
+    assert fetched("s3://bucket/table.csv").read_bytes() == (tmp_path / "old.csv").read_bytes()
+    assert folders("s3://bucket/run", MANIFEST) == []
+    with pytest.raises(AnfinsenError, match="There is nothing whole at 's3://bucket/run/step-7'"):
+        fetched_folder("s3://bucket/run/step-7", MANIFEST)
+
+
+@pytest.mark.distributed
+def test_states_are_made_from_a_store_into_a_store_and_gone_on_with_by_another_machine(
+    store: Porter, body: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from anfinsen.cli import app
+
+    put_folder(body, "s3://bucket/model", "bundle.json")
+
+    def embed(machine: str, count: int) -> str:
+        fasta = "".join(f">p{at}\nMKTAYIAKQRQISFVKSHFSRQ{'ACDEFGHIKL'[at]}\n" for at in range(count)) + ">bad\nMK1\n"
+        (tmp_path / "x.fasta").write_text(fasta)
+        put(tmp_path / "x.fasta", "s3://bucket/x.fasta")
+        monkeypatch.setenv("ANFINSEN_CACHE", str(tmp_path / machine))
+        words = ["embed", "s3://bucket/x.fasta", "--bundle", "s3://bucket/model", "--out", "s3://bucket/made/x.parquet"]
+        told = CliRunner().invoke(app, words)
+        assert told.exit_code == 3, told.output
+        return told.output
+
+    assert "4 sequences" in embed("one", 4)
+    assert "2 sequences" in embed("other", 6)
+    # the first machine has an older copy, and goes on from what the other one made
+    assert "3 sequences" in embed("one", 9)
+    assert sorted(name for entry in read_store("s3://bucket/made/x.parquet")[1] for name in entry.ids) == [
+        f"p{at}" for at in range(9)
+    ]
+    assert b"bad" in fetched("s3://bucket/made/refused.csv").read_bytes()
+
+
+@pytest.mark.distributed
 def test_a_bundle_opens_from_a_store_and_a_mixed_one_is_refused(store: Porter, body: Path, tmp_path: Path) -> None:
     put_folder(body, "s3://bucket/model", "bundle.json")
     store.cut = 1
@@ -137,6 +233,38 @@ def test_a_run_goes_on_from_the_store_on_another_machine(
         tensors, state = checkpoint.load(found)
         assert state == {"step": 3} and torch.equal(tensors["weights"], torch.full((600,), 3.0))
     assert folders(f"{out}/heat/1-cold/checkpoints", MANIFEST) == ["step-00000002", "step-00000003"]
+
+
+def test_what_a_killed_job_left_is_gone_on_with_unless_another_machine_has_written_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(f"memory://bucket/{tmp_path.name}")
+
+    def work(machine: str, line: str, *, is_killed: bool = False) -> str:
+        monkeypatch.setenv("ANFINSEN_CACHE", str(tmp_path / machine))
+        with suppress(KeyboardInterrupt), working_copy(out) as here:
+            here.mkdir(exist_ok=True)
+            with (here / "lines").open("a") as file:
+                file.write(line)
+            if is_killed:
+                raise KeyboardInterrupt
+        return (here / "lines").read_text()
+
+    assert work("one", "a", is_killed=True) == "a"
+    assert work("one", "b") == "ab"
+    assert work("one", "c", is_killed=True) == "abc"
+    assert work("two", "d") == "abd"  # what was never sent is nowhere but there
+    assert work("one", "e") == "abde"
+
+
+def test_two_that_fetch_at_once_never_see_half_a_folder(tmp_path: Path, body: Path) -> None:
+    there = f"memory://bucket/{tmp_path.name}"
+    put_folder(body, there, "bundle.json")
+    with ThreadPoolExecutor(4) as several:
+        found = list(several.map(lambda _: fetched_folder(there, "bundle.json", tmp_path / "cache"), range(8)))
+    (place,) = set(found)
+    assert Bundle.load(place).sha256 == Bundle.load(body).sha256
+    assert not list((tmp_path / "cache").rglob(".fetching-*"))
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from anfinsen.cli.scaling import crew
 from anfinsen.errors import AnfinsenError, ConfigError, MissingExtraError, UsageError
-from anfinsen.training import sweep as sweeping
+from anfinsen.training import study
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.space import Range, space_of, usual_space, with_settings
-from anfinsen.training.sweep import Swept, Tried, sweep
+from anfinsen.training.study import Journal, Swept, Tried
+from anfinsen.training.sweep import sweep
 
 optuna_is_here = pytest.mark.skipif(find_spec("optuna") is None, reason="the extra 'sweep' is not installed")
 
@@ -51,6 +54,27 @@ def test_a_sweep_that_is_killed_goes_on_as_if_nothing_had_happened(tmp_path: Pat
     assert sweep(recipe, tmp_path / "torn", 9, fragile) == whole
     # the trial that was torn is asked for again in its own folder, where its training goes on
     assert folders == [f"trial-{number}" for number in (0, 0, 1, 1, 2, 3, 4, 5, 5, 6, 7, 8)]
+
+
+@optuna_is_here
+def test_what_was_under_way_on_several_workers_is_asked_for_again_and_what_was_stopped_is_never_the_best(
+    tmp_path: Path,
+) -> None:
+    recipe = Recipe.build({"sweep": SPACE})
+    journal = Journal(tmp_path, recipe)
+    asked = [journal.ask() for _ in range(4)]
+    journal.keep(1, 0.5)
+    journal.keep(3, 0.4, is_whole=False)
+    again = Journal(tmp_path, recipe)
+    assert [again.ask(), again.ask()] == [asked[0], asked[2]]
+    number, _ = again.ask()
+    for one, valid in ((0, 0.9), (2, None), (number, 0.7)):
+        again.keep(one, valid)
+    swept = again.swept()
+    assert [(one.number, one.valid, one.is_whole) for one in swept.trials] == [
+        (0, 0.9, True), (1, 0.5, True), (2, None, True), (3, 0.4, False), (4, 0.7, True)
+    ]  # fmt: skip
+    assert swept.best.number == 1 and Journal(tmp_path, recipe).swept() == swept
 
 
 @optuna_is_here
@@ -97,12 +121,23 @@ def test_a_folder_holds_one_sweep(tmp_path: Path) -> None:
 
 
 def test_without_optuna_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweeping, "find_spec", lambda name: None)
+    monkeypatch.setattr(study, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError) as error:
         sweep(Recipe(), tmp_path, 1, lambda one, folder: 1.0)
     assert str(error.value) == (
         "This needs the package 'optuna', which is not installed. Install it with: pip install 'anfinsen[sweep]'"
     )
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError) as error:
+        crew("ray", 2)
+    assert str(error.value) == (
+        "This needs the package 'ray', which is not installed. Install it with: pip install 'anfinsen[ray]'"
+    )
+    with pytest.raises(UsageError, match=r"--workers says how many, and not where\. Say --on ray too\."):
+        crew(None, 2)
 
 
 def test_the_sentence_says_whether_the_recipe_was_best() -> None:

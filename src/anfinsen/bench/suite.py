@@ -2,7 +2,7 @@
 
     sequence         every task except masked residues, each test split, each of the task's scores
     language-model   masked residues, and the studies of what the body knows before any head has learnt
-    speed, transfer  a study each
+    speed, transfer, scale   a study each
     train            studies of training: fine-tuning in three modes, coverage
     structure        studies of contacts, folds and sites
     a name           the tasks and studies of that name
@@ -19,12 +19,12 @@ from typing import cast
 
 from anfinsen.bench.study import StudyRows
 from anfinsen.errors import UnknownNameError
-from anfinsen.hub.record import BODY_SUITES
+from anfinsen.hub.record import BODY_SUITES, TRAINING_SUITE
 from anfinsen.tasks import TASKS, Task
 
 SEQUENCE = "sequence"
-LANGUAGE_MODEL, SPEED, TRANSFER = BODY_SUITES
-TRAIN = "train"
+LANGUAGE_MODEL, SPEED, TRANSFER, SCALE = BODY_SUITES
+TRAIN = TRAINING_SUITE
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,10 @@ STUDIES = (
     Study("drug", "affinity-kiba", "anfinsen.bench.drug:kiba_rows", is_slow=True),
     Study("drug", "affinity-biosnap", "anfinsen.bench.binders:biosnap_rows", is_slow=True),
     Study("drug", "affinity-unseen", "anfinsen.bench.unseen:unseen_rows", is_slow=True),
+    Study("drug", "screen", "anfinsen.bench.screening:screening_rows", is_slow=True),
     Study("partners", "partners-interaction", "anfinsen.bench.partners:partner_rows", is_slow=True),
     Study("partners", "partners-complexes", "anfinsen.bench.complexes:complex_rows", is_slow=True),
-    Study("scale", "scale", "anfinsen.bench.scale:scale_rows", is_slow=True),
+    Study(SCALE, SCALE, "anfinsen.bench.scale:scale_rows", is_slow=True),
 )
 """Every study, in the order in which they are printed."""
 

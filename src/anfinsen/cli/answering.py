@@ -56,14 +56,15 @@ def predict(
 ) -> None:
     """Answer every question about every protein in FILE; write tables and a report."""
     from anfinsen import runtime
-    from anfinsen.inference.jobs import run_job, under_conditions
+    from anfinsen.inference.jobs import predicting, run_job, under_conditions
     from anfinsen.inference.predictor import Predictor
-    from anfinsen.inference.spread import predicting_on
+    from anfinsen.inference.spread import spread
     from anfinsen.report.folder import write_folder
     from anfinsen.report.watcher import Watcher
 
     runtime.use_threads(threads)
-    predictor = Predictor.load(bundle, task or ())
+    load = partial(Predictor.load, everywhere(bundle), task or ())
+    predictor = load()
     genes = _genes(translate, code, shortest)
     found, total = _questions(source, predictor, column, partner, remove_gaps, genes)
     records = under_conditions(part_of(found, part), condition or (), predictor.tasks)
@@ -72,7 +73,7 @@ def predict(
         crew(on, workers) as cluster,
         Watcher(screen, predictor.tasks, total, predictor.bundle.records) as watcher,
     ):
-        over = predicting_on(cluster, everywhere(bundle), task or ()) if cluster else None
+        over = spread(cluster, partial(predicting, load))
         name = f"{source}, part {part}" if part else source
         result = run_job(records, predictor, here, source=name, on_answer=watcher, over=over)
         write_folder(here, result, predictor, raw_csv=raw_csv)
@@ -140,8 +141,8 @@ def embed(
     """Write the states that the model makes of every protein in FILE: numbers for models of your own."""
     from anfinsen import runtime
     from anfinsen.data.readers import count_records, read_examples
-    from anfinsen.inference.embedder import Embedder, conclusion, embed_file
-    from anfinsen.inference.spread import embedding_on
+    from anfinsen.inference.embedder import Embedder, conclusion, embed_file, embedding
+    from anfinsen.inference.spread import spread
     from anfinsen.report.tables import write_refused
 
     runtime.use_threads(threads)
@@ -151,7 +152,7 @@ def embed(
     found = part_of(read_examples(source, column=column), part)
     records = track(found, "embedding", total, console=notices, transient=True)
     with place(out) as here, crew(on, workers) as cluster:
-        result = embed_file(records, embedder, here, over=embedding_on(cluster, load) if cluster else None)
+        result = embed_file(records, embedder, here, over=spread(cluster, partial(embedding, load)))
         write_refused(here.with_name("refused.csv"), result.refused)
     for sentence in conclusion(result, embedder.about, out):
         screen.print(escape(sentence))

@@ -27,11 +27,12 @@ def explain(
     bundle: Bundled = None,
     threads: Threads = None,
 ) -> None:
-    """Show which residues an answer rests on, whether that can be believed, and which substitutions change it."""
+    """Show what an answer rests on: residues, pairs that attention joins, substitutions; and whether to believe it."""
     from anfinsen import runtime
     from anfinsen.data.example import Example
     from anfinsen.data.readers import read_examples
     from anfinsen.errors import InputError, UnknownNameError
+    from anfinsen.explain.attention import measured
     from anfinsen.explain.explanation import explain as explain_one
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.jobs import JobResult, under_conditions
@@ -59,10 +60,12 @@ def explain(
             found.append(one)
             result.answered += 1
             screen.print(f"[bold]{escape(record.protein.id)}[/]")
-            for sentence in one.sentences():
+            for sentence in (*one.sentences(), *one.attention.sentences(record.protein.sequence)):
                 screen.print(f"  {escape(sentence)}")
-    about = origin(opened)
-    write_explanations(out, found, about=about, raw_csv=raw_csv)
+    said = measured([score for kept in opened.records.values() for score in kept.scores])
+    if found:
+        screen.print(escape(said))
+    write_explanations(out, found, about=origin(opened), known=said, raw_csv=raw_csv)
     write_refused(out / "refused.csv", result.refused, raw=raw_csv)
     screen.print(f"The page is {escape(str(out / 'explanation.html'))}.")
     raise typer.Exit(result.exit_code)

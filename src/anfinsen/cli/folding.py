@@ -30,6 +30,10 @@ def fold(
         str | None,
         typer.Option(help="An ESMFold checkpoint on this machine, by name or folder, instead of our folder."),
     ] = None,
+    no_templates: Annotated[
+        bool,
+        typer.Option("--no-templates", help="Let the network answer alone; lean on no known structure."),
+    ] = False,
     column: Column = None,
     raw_csv: Raw = False,
     bundle: Bundled = None,
@@ -47,7 +51,7 @@ def fold(
     if model and bundle:
         raise UsageError("--model and --bundle were both given.", remedy="Give one of them.")
     runtime.use_threads(threads)
-    folds, about = _opened(model, bundle)
+    folds, about = _opened(model, bundle, templates=not no_templates)
     other = _partner(partner) if partner else None
     records = list(read_proteins(source, column=column))
     refused = [record for record in records if isinstance(record, InputError)]
@@ -72,7 +76,7 @@ def fold(
     raise typer.Exit(1 if not done else 3 if refused else 0)
 
 
-def _opened(model: str | None, bundle: Path | None) -> tuple[Folds, dict[str, str]]:
+def _opened(model: str | None, bundle: Path | None, *, templates: bool) -> tuple[Folds, dict[str, str]]:
     """Whatever folds, and the lines at the foot of the page."""
     from anfinsen import __version__
 
@@ -83,7 +87,7 @@ def _opened(model: str | None, bundle: Path | None) -> tuple[Folds, dict[str, st
     from anfinsen.inference.fold import Builder
     from anfinsen.report.origin import origin
 
-    builder = Builder.load(bundle)
+    builder = Builder.load(bundle, templates=templates)
     return builder, origin(builder.folder.bundle)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table as Grid
 
 from anfinsen.cli.screen import Bundled, Threads, app, notices, screen
 from anfinsen.errors import UsageError
+
+if TYPE_CHECKING:
+    from anfinsen.hub.bundle import Bundle
+    from anfinsen.hub.record import Score
 
 
 @app.command()
@@ -63,7 +68,19 @@ def bench(
         write_rows(json_file, rows)
     if write:
         opened.with_scores(rows).save(folder)
+        _keep_drug_rows(opened, rows)
     raise typer.Exit(0 if rows else 1)
+
+
+def _keep_drug_rows(opened: Bundle, rows: Sequence[Score]) -> None:
+    """Rows about drugs stand with the affinity model that comes along, if it reads the states of the same body."""
+    from anfinsen.hub.affinity import EMBEDDED, SUITE, AffinityBundle
+    from anfinsen.hub.body import body_hash
+
+    if any(row.suite == SUITE for row in rows):
+        model = AffinityBundle.load()
+        if model.record.backbone_sha256 == body_hash(opened.network.body):
+            model.with_scores(rows).save(EMBEDDED)
 
 
 @app.command()

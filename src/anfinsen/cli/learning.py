@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,6 @@ from anfinsen.cli.own import (
 from anfinsen.cli.scaling import On, Processes, StrategyName, Workers, train_elsewhere
 from anfinsen.cli.screen import Threads, app, notices, screen
 from anfinsen.cli.teaching import Heated, Slowly, walk_slowly
-from anfinsen.errors import UsageError
 
 if TYPE_CHECKING:
     from anfinsen.distributed.strategy import Strategy
@@ -87,13 +87,14 @@ def train(
     named = tuple(tasks or ()) or plan.tasks
     plan = plan.model_copy(update={"stages": ladder(len(named))}) if heat and not plan.stages else plan
     before = walk_slowly if slow else None
-    if len(named) == 1 and is_table(named[0]):
-        if strategy or processes or on:
-            raise UsageError("A table of your own is trained by one process.", remedy="Leave --processes and --on out.")
-        train_table(named[0], plan, out, start, plan_only=plan_only, yes=yes, before=before)
-    plan = plan.replaced(tasks=named) if tasks else plan
+    if plan_only:  # which one process makes
+        on = workers = strategy = processes = None
     train_elsewhere(on, workers)
-    _train_tasks(plan, out, start, before, take_part(strategy, processes))
+    together = take_part(strategy, processes)
+    screen.quiet = notices.quiet = not together.leads
+    if len(named) == 1 and is_table(named[0]):
+        train_table(named[0], plan, out, start, together, plan_only=plan_only, yes=yes, before=before)
+    _train_tasks(plan.replaced(tasks=named) if tasks else plan, out, start, before, together)
 
 
 def _train_tasks(plan: Recipe, out: Path, start: Path | None, before: Before | None, strategy: Strategy) -> None:
@@ -117,6 +118,9 @@ def _train_tasks(plan: Recipe, out: Path, start: Path | None, before: Before | N
 @app.command()
 def distill(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the teacher, a trained model.")],
+    table: Annotated[
+        str | None, typer.Argument(metavar="[TABLE]", help="The table of your own that the teacher learnt from.")
+    ] = None,
     student: Annotated[
         str | None,
         typer.Option(help="LAYERSxDIM such as 4x128, 'half' of the compute, or a bundle or checkpoint by name."),
@@ -139,12 +143,14 @@ def distill(
     from anfinsen.report.meter import show_comparisons
     from anfinsen.training.distill import Distillation, run
     from anfinsen.training.progress import TrainingProgress
+    from anfinsen.workshop.audit import task_again
 
     runtime.use_threads(threads)
     plan = Distillation.read(recipe, tuple(change or ()))
     plan = plan.replaced(student=student or plan.student, tasks=tuple(task or ()) or plan.tasks)
+    own = None if table is None else partial(task_again, table)
     with TrainingProgress(screen) as progress:
-        comparisons = run(bundle, plan, out, unlabelled=unlabelled, watch=[progress], tell=notices.print)
+        comparisons = run(bundle, plan, out, unlabelled=unlabelled, own=own, watch=[progress], tell=notices.print)
     show_comparisons(comparisons, "validation", screen)
     screen.print(f"The student is in {out / 'bundle'}. How good it is: anfinsen bench --bundle {out / 'bundle'}")
 

@@ -15,6 +15,7 @@ from anfinsen.cli.screen import notices, screen
 from anfinsen.errors import UsageError
 
 if TYPE_CHECKING:
+    from anfinsen.distributed.strategy import Strategy
     from anfinsen.training.recipe import Recipe
     from anfinsen.workshop.fitting import Before
 
@@ -51,16 +52,22 @@ def train_table(
     recipe: Recipe,
     out: Path,
     start: Path | None,
+    strategy: Strategy,
     *,
     plan_only: bool,
     yes: bool,
     before: Before | None = None,
 ) -> None:
-    """Plan, ask, train, judge; exits with 3 where rows were refused; `before` is shown the network first."""
+    """Plan, ask, train, judge; exits with 3 where rows were refused; `before` is shown the network first.
+
+    Several processes plan alike and train together; nobody is asked, for they cannot wait for one keyboard.
+    """
     from anfinsen.data.elsewhere import at_hand
     from anfinsen.report.partition import REFUSED, SplitProgress
     from anfinsen.report.tables import write_refused
+    from anfinsen.training.mirror import Mirror
     from anfinsen.training.progress import TrainingProgress
+    from anfinsen.training.run import refuse
     from anfinsen.workshop.fitting import fit
     from anfinsen.workshop.plan import make_plan
     from anfinsen.workshop.words import card_lines, plan_lines
@@ -68,26 +75,36 @@ def train_table(
     source = at_hand(source)
     if not Path(source).is_file():
         raise UsageError(f"There is no file '{source}'.", remedy="Give the path of a table.")
+    refuse(strategy, 1, recipe)
+    mirror = Mirror(out, strategy=strategy)
     with SplitProgress(notices) as told:
         plan = make_plan(source, recipe, start=start, may_drop=yes, tell=told)
     _show("The plan", list(plan_lines(plan)))
-    if plan.found.refused:
-        write_refused(out / REFUSED, plan.found.refused)
-        screen.print(f"What was refused, and why: {out / REFUSED}")
+    if plan.found.refused and strategy.leads:
+        write_refused(mirror.folder / REFUSED, plan.found.refused)
+        screen.print(f"What was refused, and why: {mirror.folder / REFUSED}")
     code = 3 if plan.found.refused else 0
     if plan_only:
         raise typer.Exit(code)
-    if not yes and sys.stdin.isatty():
+    if not yes and strategy.size == 1 and sys.stdin.isatty():
         typer.confirm("Train now?", default=True, abort=True)
     screen.print("\n[bold]Learning[/]")
-    with TrainingProgress(screen) as progress:
-        fitted = fit(plan, out, watch=[progress], say=lambda sentence: screen.print(escape(sentence)), before=before)
+    with mirror, TrainingProgress(screen) as progress:
+        fitted = fit(
+            plan,
+            mirror.folder,
+            watch=[progress, mirror],
+            say=lambda sentence: screen.print(escape(sentence)),
+            before=before,
+            strategy=strategy,
+        )
+    strategy.close()
     _show("How good it is", list(card_lines(fitted)))
-    made = out / "bundle"
-    screen.print(f"All scores are in {made / 'README.md'}.")
+    made = f"{mirror.address or out}/bundle"
+    screen.print(f"All scores are in {made}/README.md.")
     asked = "PAIRS.csv" if plan.found.of_pairs else "PROTEINS.fasta"
     screen.print(f"The model is in {made}. Ask it: anfinsen predict {asked} --bundle {made}")
-    raise typer.Exit(code)
+    raise typer.Exit(code if strategy.leads else 0)  # the first one speaks for all
 
 
 def _show(title: str, lines: Sequence[tuple[str, str]]) -> None:

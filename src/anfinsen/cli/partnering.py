@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import On, Workers, crew, everywhere
 from anfinsen.cli.screen import Raw, Threads, app, notices, screen
 from anfinsen.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from anfinsen.inference.partners import Pairer
+    from anfinsen.data.store import Dtype
+    from anfinsen.distributed.ray import Cluster
+    from anfinsen.inference.partners import Pairer, Shelf
     from anfinsen.report.heat import Section
     from anfinsen.structure.protein import Protein
 
@@ -41,6 +45,10 @@ def interact(
         Path | None, typer.Option(help="States per window that anfinsen embed made of FILE with the same bundle.")
     ] = None,
     least: Annotated[float, typer.Option(min=0, max=1, help="Leave out pairs with a smaller score.")] = 0.0,
+    expected: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="The share of all asked pairs that you expect to meet, such as 0.01."),
+    ] = None,
     reasons: Annotated[
         int, typer.Option(min=0, help="For so many of the best pairs, the map between the chains.")
     ] = 12,
@@ -49,6 +57,8 @@ def interact(
     ),
     raw_csv: Raw = False,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Folder of a model of pairs.")] = None,
+    on: On = None,
+    workers: Workers = None,
     threads: Threads = None,
 ) -> None:
     """Say which proteins interact, with a range, the reason as a map between both chains, and what is known of them."""
@@ -63,15 +73,16 @@ def interact(
             remedy="Give two proteins, one table of pairs, or --all-against-all FILE.",
         )
     runtime.use_threads(threads)
-    pairer, refused = Pairer.load(bundle), list[InputError]()
+    pairer, refused = Pairer.load(bundle, expected), list[InputError]()
     sections: list[Section] = []
-    if all_against_all is not None:
-        proteins = list(_proteins(all_against_all, refused))
-        rows = _everyone(pairer, proteins, all_against_all, states, out, least)
-        told = f"The {len(rows):,} best are in {out / 'pairs.csv'}; all of them in {out}/pairs-*.parquet."
-    else:
-        rows, sections = _listed(pairer, _pairs(str(one), other, sequences, refused), least, reasons)
-        told = f"{len(rows):,} pairs are in {out / 'pairs.csv'}; see {out / 'report.html'}."
+    with crew(on, workers) as cluster:
+        team = _Team(pairer, everywhere(bundle), out, cluster)
+        if all_against_all is not None:
+            rows = _everyone(team, list(_proteins(all_against_all, refused)), all_against_all, states, least)
+            told = f"The {len(rows):,} best are in {out / 'pairs.csv'}; all of them in {out}/pairs-*.parquet."
+        else:
+            rows, sections = _listed(team, _pairs(str(one), other, sequences, refused), least, reasons)
+            told = f"{len(rows):,} pairs are in {out / 'pairs.csv'}; see {out / 'report.html'}."
     for error in refused[:5]:
         notices.print(escape(f"Refused: {error}"))
     write_pairs(out, rows, sections, refused, about=origin(pairer.bundle), raw=raw_csv)
@@ -127,40 +138,60 @@ def _pairs(one: str, other: str | None, sequences: str | None, refused: list[Inp
     return [(record.protein, record.partner) for record in asked if record.partner is not None]
 
 
-def _listed(pairer: Pairer, pairs: Pairs, least: float, reasons: int) -> tuple[list[Row], list[Section]]:
+class _Team(NamedTuple):
+    """Who answers pairs: a model, and the cluster whose workers open it too, if there is one."""
+
+    pairer: Pairer
+    bundle: Path | None
+    out: Path
+    cluster: Cluster | None
+
+    def read(self, dtype: Dtype, proteins: Sequence[Protein]) -> Shelf:
+        """The proteins by way of a file of states, made by all."""
+        from anfinsen.inference.embedder import Embedder, embedding
+        from anfinsen.inference.partners import EMBEDDED
+        from anfinsen.inference.spread import spread
+
+        load = partial(Embedder.load, self.bundle or EMBEDDED, per="window", dtype=dtype)
+        return self.pairer.read(self.out / "states.h5", dtype, proteins, spread(self.cluster, partial(embedding, load)))
+
+
+def _listed(team: _Team, pairs: Pairs, least: float, reasons: int) -> tuple[list[Row], list[Section]]:
     """The pairs as rows, the best first, told on the screen; and the first of them with their maps."""
     from anfinsen.report.partners import pair_section, row_of, sentence
 
-    found = sorted(zip(pairs, pairer.answers(pairs), strict=True), key=lambda each: -float(row_of(*each)["score"]))
+    pairer = team.pairer
+    answers = pairer.answers(pairs, None if team.cluster is None else partial(team.read, "fp32"))
+    found = sorted(zip(pairs, answers, strict=True), key=lambda each: -float(row_of(*each)["score"]))
     for pair, answer in found[:SHOWN]:
         screen.print(escape(sentence(pair, answer)))
     sections = [pair_section(pair, answer, pairer.reason(*pair)) for pair, answer in found[:reasons]]
     return [row for row in (row_of(*each) for each in found) if float(row["score"]) >= least], sections
 
 
-def _everyone(
-    pairer: Pairer, proteins: Sequence[Protein], source: str, states: Path | None, out: Path, least: float
-) -> list[Row]:
+def _everyone(team: _Team, proteins: Sequence[Protein], source: str, states: Path | None, least: float) -> list[Row]:
     """All against all, watched; the best pairs."""
     from rich.progress import Progress
 
-    from anfinsen.data.example import Example
-    from anfinsen.inference.embedder import Embedder, embed_file
-    from anfinsen.inference.partners import best_pairs, claim
+    from anfinsen.inference.partners import Pairer, best_pairs, claim, meeting
+    from anfinsen.inference.spread import spread
 
     if not proteins:
         raise UsageError(f"There is no protein left in {source}.", remedy="Correct what was refused.")
-    claim(out, {"file": source, "model": pairer.bundle.sha256, "proteins": str(len(proteins)), "least": f"{least:g}"})
-    if states is None:
-        states = out / "states.h5"
-        opened = pairer.bundle
-        embedder = Embedder(opened.network, name=opened.name, sha256=opened.sha256, per="window", dtype="fp16")
-        embed_file((Example(protein) for protein in proteins), embedder, states)
-    shelf = pairer.stored(proteins, states)
+    pairer, _, out, _ = team
+    expected = "as in training" if pairer.expected is None else f"{pairer.expected:g}"
+    about = {"file": source, "model": pairer.bundle.sha256, "proteins": str(len(proteins))}
+    claim(out, about | {"least": f"{least:g}", "expected": expected})
+    shelf = team.read("fp16", proteins) if states is None else pairer.stored(proteins, states)
+    load = partial(Pairer.load, team.bundle, pairer.expected)
     with Progress(console=notices, transient=True) as bar:
         task = bar.add_task("pairs", total=None)
         answered = pairer.all_against_all(
-            shelf, out, least=least, tell=lambda done, total: bar.update(task, completed=done, total=total)
+            shelf,
+            out,
+            least=least,
+            tell=lambda done, total: bar.update(task, completed=done, total=total),
+            over=spread(team.cluster, partial(meeting, load, shelf, least)),
         )
     screen.print(f"{answered:,} pairs of {len(proteins):,} proteins are answered now.")
     found = best_pairs(out, 50 * SHOWN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -80,28 +79,10 @@ def part_of(records: Iterable[One], part: str | None) -> Iterable[One]:
 
 @contextmanager
 def place(out: Path) -> Iterator[Path]:
-    """Where to write what is to be at `out`: there, or for an address here, from where it is sent when it is whole.
+    """Where to write what is to be at `out`, be it an address (see `working_copy`)."""
+    from anfinsen.data.elsewhere import address_of, working_copy
 
-    What is at the address already comes here first, so that a job goes on from what another machine has done.
-    """
-    from anfinsen.data.address import Address
-    from anfinsen.data.elsewhere import address_of, fetched, put
-
-    text = address_of(out)
-    if text is None:
-        yield out
-        return
-    there = Address.find(text)
-    local = there.cache / "out" / hashlib.sha256(text.encode()).hexdigest()[:24] / out.name
-    there.store.invalidate_cache()
-    for found in there.store.find(there.root):
-        name = str(found)[len(there.root) :].strip("/")
-        here = local / name if name else local
-        if not here.exists():
-            here.parent.mkdir(parents=True, exist_ok=True)
-            here.write_bytes(fetched(f"{text}/{name}" if name else text).read_bytes())
-    yield local
-    for made in sorted(local.rglob("*")) if local.is_dir() else [local]:
-        if made.is_file():
-            put(made, f"{text}/{made.relative_to(local).as_posix()}" if local.is_dir() else text)
-    notices.print(f"Written to {text}.", markup=False, highlight=False)
+    with working_copy(out) as here:
+        yield here
+    if here != out:
+        notices.print(f"Written to {address_of(out)}.", markup=False, highlight=False)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import On, Workers, crew, everywhere
 from anfinsen.cli.screen import Threads, app, notices, screen
 
 if TYPE_CHECKING:
     from anfinsen.drug.molecule import Molecule
+    from anfinsen.inference.screening import Done
+    from anfinsen.report.screening import Counts
     from anfinsen.structure.protein import Protein
 
 
@@ -34,46 +39,61 @@ def screen_library(
     ] = None,
     column: Annotated[str | None, typer.Option(help="The column with the formulas, if its name is unusual.")] = None,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Folder of an affinity model.")] = None,
+    on: On = None,
+    workers: Workers = None,
     threads: Threads = None,
 ) -> None:
     """Rank a library of any size against a protein: families first, with ranges, off-targets and warnings."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from anfinsen import runtime
+    from anfinsen.data.elsewhere import at_hand
     from anfinsen.data.kept import Shelf, kept_folder
-    from anfinsen.data.library import count_rows
     from anfinsen.errors import UnknownNameError
-    from anfinsen.inference.screening import BY, Screener, open_predictor
-    from anfinsen.report.screening import Counts, write_screen_folder
+    from anfinsen.inference.screening import BY, Screener, open_predictor, screening
+    from anfinsen.inference.spread import spread
+    from anfinsen.report.screening import write_screen_folder
 
     if by not in BY:
         raise UnknownNameError("way to rank", by, BY)
     runtime.use_threads(threads)
-    protein, others = one_protein(target), _proteins(panel) if panel else []
-    shelf = Shelf(kept or kept_folder(), children=runtime.threads())
-    screener = Screener(open_predictor(bundle), protein, shelf, known=_known(known), by=by)
-    rows = answered = there = 0
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "left")
-    with Progress(*columns, console=notices) as progress:
-        bar = progress.add_task("molecules", total=count_rows(library))
-        for done in screener.run(library, out, column=column):
-            rows, answered = rows + done.rows, answered + done.answered
-            there += done.rows if done.was_there else 0
-            progress.update(bar, completed=rows)
-    if there:
-        screen.print(f"{there:,} rows were already answered in {escape(str(out))}.")
-    if not answered:
+    library, shelf_folder = at_hand(library), (kept or kept_folder()).absolute()
+    protein, others, ligands = one_protein(target), _proteins(panel) if panel else [], _known(known)
+    shelf = Shelf(shelf_folder, children=runtime.threads())
+    screener = Screener(open_predictor(bundle), protein, shelf, known=ligands, by=by)
+    with crew(on, workers) as cluster:
+        over = spread(cluster, partial(screening, everywhere(bundle), protein, shelf_folder, ligands, by))
+        counts = _watched(screener.run(library, out, column=column, over=over), library, out)
+    if not counts.answered:
         raise typer.Exit(_all_refused(out, library))
-    first = write_screen_folder(out, screener, library, Counts(rows, answered), keep=keep, top=top, panel=others)
+    first = write_screen_folder(out, screener, library, counts, keep=keep, top=top, panel=others)
     for hit in first[:10]:
         far = "  far from training" if hit["far"] else ""
         numbers = f"pKd {hit['pkd']:.1f} ({hit['low']:.1f} to {hit['high']:.1f})"
         screen.print(f"{hit['rank']:>5}  [bold]{escape(hit['drug'])}[/]  {numbers}{far}")
     if by == "affinity" and all(hit["far"] for hit in first):
         notices.print("All of these are far from training, so the order is a guess: known ligands are a better guide.")
-    refused = f"{rows - answered:,} are refused, see {out / 'refused.csv'}. " if rows > answered else ""
-    screen.print(escape(f"{answered:,} molecules are ranked. {refused}The page is {out / 'report.html'}."))
-    raise typer.Exit(3 if rows > answered else 0)
+    refused = f"{counts.refused:,} are refused, see {out / 'refused.csv'}. " if counts.refused else ""
+    screen.print(escape(f"{counts.answered:,} molecules are ranked. {refused}The page is {out / 'report.html'}."))
+    raise typer.Exit(3 if counts.refused else 0)
+
+
+def _watched(shards: Iterable[Done], library: str, out: Path) -> Counts:
+    """The shards as they are done, with a bar; how many rows they have."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from anfinsen.data.library import count_rows
+    from anfinsen.report.screening import Counts
+
+    rows = answered = there = 0
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "left")
+    with Progress(*columns, console=notices) as progress:
+        bar = progress.add_task("molecules", total=count_rows(library))
+        for done in shards:
+            rows, answered = rows + done.rows, answered + done.answered
+            there += done.rows if done.was_there else 0
+            progress.update(bar, completed=rows)
+    if there:
+        screen.print(f"{there:,} rows were already answered in {escape(str(out))}.")
+    return Counts(rows, answered)
 
 
 def _all_refused(out: Path, library: str) -> int:
@@ -113,11 +133,12 @@ def _proteins(source: str) -> list[Protein]:
 
 
 def _known(source: str | None) -> list[Molecule]:
+    from anfinsen.data.elsewhere import at_hand
     from anfinsen.drug.reading import read_molecules
     from anfinsen.errors import InputError
 
     found = []
-    for record in read_molecules(source) if source else ():
+    for record in read_molecules(at_hand(source)) if source else ():
         if isinstance(record, InputError):
             raise record
         found.append(record)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import On, Workers, crew, everywhere
 from anfinsen.cli.screen import Bundled, Threads, app, notices
 from anfinsen.errors import MissingExtraError
 
@@ -27,6 +28,8 @@ def serve(
     ] = None,
     state: Annotated[Path, typer.Option(help="Folder for jobs and their results.")] = Path("anfinsen-jobs"),
     bundle: Bundled = None,
+    on: On = None,
+    workers: Workers = None,
     threads: Threads = None,
 ) -> None:
     """Answer over HTTP: a page for the browser, and REST for programs. Nothing leaves this machine."""
@@ -35,7 +38,9 @@ def serve(
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "serve") from None
 
+    model = everywhere(bundle)
     settings = Settings(
-        host=host, port=port, token=token, tasks=tuple(task or ()), state=state, bundle=bundle, threads=threads
+        host=host, port=port, token=token, tasks=tuple(task or ()), state=state, bundle=model, threads=threads
     )
-    run(settings, tell=lambda sentence: notices.print(escape(sentence), soft_wrap=True))
+    with crew(on, workers) as cluster:
+        run(settings, tell=lambda sentence: notices.print(escape(sentence), soft_wrap=True), cluster=cluster)

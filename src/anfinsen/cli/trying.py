@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -9,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from anfinsen.cli.scaling import On, Workers, crew, everywhere
 from anfinsen.cli.screen import Threads, app, notices, screen
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 
     from anfinsen.hub.record import Score
     from anfinsen.training.recipe import Recipe
-    from anfinsen.training.sweep import Swept, Tried
+    from anfinsen.training.study import Swept, Tried
+    from anfinsen.training.sweep import Look, TryWatched
     from anfinsen.training.trial import Trials
     from anfinsen.workshop.plan import Plan
 
@@ -34,14 +37,22 @@ def sweep(
     recipe: Recipes = None,
     start: Begun = None,
     change: Changes = None,
+    on: On = None,
+    workers: Workers = None,
     threads: Threads = None,
 ) -> None:
     """Try settings, choose by validation, look at the test split once; the recipe's [sweep] says what may be tried."""
     from anfinsen.report.terminal import show_scores
     from anfinsen.training.sweep import sweep as run
+    from anfinsen.training.sweep import sweep_on
 
     ready = _prepared(names, recipe, start, change, threads)
-    swept = run(ready.recipe, out, trials, lambda one, folder: ready.trials.run(one, folder).valid, tell=_tell)
+    with crew(on, workers) as cluster:
+        if cluster is None:
+            swept = run(ready.recipe, out, trials, lambda one, folder: ready.trials.run(one, folder).valid, tell=_tell)
+        else:
+            making = partial(_trying, _found(names), everywhere(recipe), everywhere(start), change)
+            swept = sweep_on(cluster, ready.recipe, out, trials, making, tell=_tell)
     screen.print(_table(swept.trials))
     screen.print(swept.sentence())
     made, rows = _judged(names, ready, swept, out)
@@ -97,6 +108,24 @@ def _prepared(
     return _Ready(recipe, Trials([TASKS[name] for name in names], begun), None)
 
 
+def _found(names: list[str]) -> list[str]:
+    """Tasks by their names, a table by a path that means the same in another working folder."""
+    return [str(Path(name).absolute()) if Path(name).is_file() else name for name in names]
+
+
+def _trying(names: list[str], file: Path | None, start: Path | None, change: list[str] | None) -> TryWatched:
+    """On a worker: what trains by a recipe as `sweep` would, and tells its looks where they can be compared."""
+    ready = _prepared(names, file, start, change, 1)
+
+    def attempt(recipe: Recipe, folder: Path, look: Look) -> float:
+        # frozen heads of several tasks learn one after the other, as stages do: their looks cannot be compared
+        is_one = not recipe.stages and (len(ready.trials.tasks) == 1 or recipe.mode != "frozen")
+        ready.trials.watch = [lambda record: look(record["best"]) if is_one and "valid" in record else None]
+        return ready.trials.run(recipe, folder).valid
+
+    return attempt
+
+
 def _judged(names: list[str], ready: _Ready, swept: Swept, out: Path) -> tuple[Path, Sequence[Score]]:
     """Where the best model lies, and its scores with those of its rivals: the one look at the test split."""
     from anfinsen.bench.run import run
@@ -114,7 +143,9 @@ def _judged(names: list[str], ready: _Ready, swept: Swept, out: Path) -> tuple[P
 
 def _tell(tried: Tried) -> None:
     loss = "ran away" if tried.valid is None else f"loss {tried.valid:.4f} on the validation proteins"
-    notices.print(f"Trial {tried.number}: {loss}.")
+    notices.print(
+        f"Trial {tried.number}: {loss}{'' if tried.is_whole else ', and was stopped, far behind the others'}."
+    )
 
 
 def _table(trials: Sequence[Tried]) -> Grid:
@@ -124,5 +155,6 @@ def _table(trials: Sequence[Tried]) -> Grid:
     for one in sorted(trials, key=lambda tried: float("inf") if tried.valid is None else tried.valid):
         values = [one.settings[key] for key in keys]
         shown = [f"{value:.3g}" if isinstance(value, float) else escape(str(value)) for value in values]
-        grid.add_row(str(one.number), *shown, "ran away" if one.valid is None else f"{one.valid:.4f}")
+        loss = "ran away" if one.valid is None else f"{one.valid:.4f}{'' if one.is_whole else ', stopped early'}"
+        grid.add_row(str(one.number), *shown, loss)
     return grid

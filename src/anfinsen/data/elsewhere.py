@@ -2,10 +2,12 @@
 
     fetched         a file, once, into the cache           fetched_folder  a folder whose manifest vouches for its files
     put             a file, whole or not at all            put_folder      its manifest goes last
+    working_copy    what a job writes, brought before it and sent after it
 
 In a folder the manifest (bundle.json of a bundle, manifest.json of a checkpoint) holds the hash of every other file. It
 is deleted before and written after the others, and whatever is fetched is compared with it: so what is half-written,
-half-fetched or mixed of two writings is never taken for whole. A store that is busy is asked again, a few times.
+half-fetched or mixed of two writings is never taken for whole. What arrives is written beside and renamed when it is
+whole, so several processes may fetch at once. A store that is busy is asked again, a few times.
 
 Object stores show a file when it is whole, so `put` is one upload; a local folder gets it by a rename.
 """
@@ -14,10 +16,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -53,21 +59,33 @@ def fetched(name: str | Path, cache: Path | None = None) -> Path:
         return Path(name)
     place = Address.find(text, cache)
     found = _patiently(text, lambda: place.store.info(place.root))
-    kept = {key: str(found.get(key)) for key in ("size", "ETag", "mtime", "LastModified", "created")}
-    key = hashlib.sha256(json.dumps([text, kept]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([text, _seal(found)]).encode()).hexdigest()[:24]
     path = place.cache / "files" / key / Path(place.root).name
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".fetching-{path.name}")
-
-        def fetch() -> None:
-            place.store.get_file(place.root, str(beside))
-            if beside.stat().st_size != found["size"]:
-                raise OSError(f"{beside.stat().st_size:,} of {found['size']:,} bytes arrived")
-
-        _patiently(text, fetch)
-        beside.replace(path)
+        _bring(text, place.store, found, path)
     return path
+
+
+def _seal(found: dict[str, Any]) -> dict[str, str]:
+    """What a store says of a file that changes whenever the file does."""
+    return {key: str(found.get(key)) for key in ("size", "ETag", "mtime", "LastModified", "created")}
+
+
+def _bring(name: str, store: Any, found: dict[str, Any], path: Path) -> None:
+    """Fetch a file; it takes its place when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".fetching-{os.getpid()}-{path.name}")
+
+    def fetch() -> None:
+        store.get_file(found["name"], str(beside))
+        if beside.stat().st_size != found["size"]:
+            raise OSError(f"{beside.stat().st_size:,} of {found['size']:,} bytes arrived")
+
+    try:
+        _patiently(name, fetch)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def at_hand(source: Source) -> Source:
@@ -87,10 +105,15 @@ def fetched_folder(name: str | Path, manifest: str, cache: Path | None = None) -
     hashes = vouched(told)
     folder = place.cache / "folders" / hashlib.sha256(told).hexdigest()[:24] / Path(place.root).name
     if not (folder / manifest).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, sha256 in hashes.items():
-            _patiently(text, lambda file=file, sha256=sha256: _fetch(place, file, sha256, folder))  # type: ignore[misc]
-        (folder / manifest).write_bytes(told)  # last, as in the store
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as name:
+            beside = Path(name) / folder.name
+            beside.mkdir()
+            for file, sha256 in hashes.items():
+                _patiently(text, lambda file=file, sha256=sha256: _fetch(place, file, sha256, beside))  # type: ignore[misc]
+            (beside / manifest).write_bytes(told)
+            with suppress(OSError):  # another process has fetched the same at the same time
+                beside.rename(folder)
     return folder
 
 
@@ -109,7 +132,7 @@ def put(path: Path, name: str | Path) -> None:
         raise ValueError(f"'{name}' is no address")
     place = Address.find(text)
     if place.is_local:
-        beside = Path(place.root).with_name(f".writing-{Path(place.root).name}")
+        beside = Path(place.root).with_name(f".writing-{os.getpid()}-{Path(place.root).name}")
         beside.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, beside)
         beside.replace(place.root)
@@ -130,6 +153,51 @@ def put_folder(folder: Path, name: str | Path, manifest: str) -> None:
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     for file in [file for file in files if file != manifest] + [manifest]:
         put(folder / file, f"{text.rstrip('/')}/{file}")
+
+
+@contextmanager
+def working_copy(out: Path) -> Iterator[Path]:
+    """Where to write what is to be at `out`: there, or for an address in the cache, from where it is sent at the end.
+
+    What is at the address comes here first, so that a job goes on from what another machine has done; what a killed job
+    has left here is gone on with, unless somebody else has written there since. A table of refusals beside a file is
+    sent with it.
+    """
+    text = address_of(out)
+    if text is None:
+        yield out
+        return
+    there = Address.find(text)
+    local = there.cache / "out" / hashlib.sha256(text.encode()).hexdigest()[:24] / out.name
+    ledger = local.with_name(f".{local.name}.json")
+    seals = _seals(there)
+    if seals != (json.loads(ledger.read_text(encoding="utf-8")) if ledger.exists() else {}):
+        shutil.rmtree(local.parent, ignore_errors=True)
+        for name in seals:
+            found = _patiently(text, partial(there.store.info, f"{there.root}/{name}" if name else there.root))
+            _bring(text, there.store, found, local / name)
+        _write(ledger, json.dumps(seals))
+    local.parent.mkdir(parents=True, exist_ok=True)
+    yield local
+    made = local.rglob("*") if local.is_dir() else local.parent.iterdir()
+    above = text if local.is_dir() else text.rpartition("/")[0]
+    for path in sorted(path for path in made if path.is_file() and not path.name.startswith(".")):
+        put(path, f"{above}/{path.relative_to(local if local.is_dir() else local.parent).as_posix()}")
+    _write(ledger, json.dumps(_seals(there)))
+
+
+def _seals(place: Address) -> dict[str, dict[str, str]]:
+    """The seal of each file at an address, by its name below it; of a single file the name is empty."""
+    place.store.invalidate_cache()
+    found: dict[str, Any] = _patiently(place.name, lambda: place.store.find(place.root, detail=True))
+    return {str(path)[len(place.root) :].strip("/"): _seal(about) for path, about in sorted(found.items())}
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
 
 
 def folders(name: str | Path, manifest: str) -> list[str]:

@@ -19,6 +19,8 @@ from anfinsen.errors import UnknownNameError, UsageError
 
 PRICES = Path(__file__).with_name("prices.toml")
 """The table that comes with the package."""
+RECOLLECTION = "RECOLLECTION"
+"""The source of a price that somebody remembered and did not look up."""
 START = 240.0
 """Seconds until a machine has started, fetched the container and opened the model."""
 LOST = 0.05
@@ -44,7 +46,9 @@ class Machine(Config):
     gflops: float
     """Billions of operations a second that the whole machine sustains."""
     as_of: str
-    """When the price was looked up."""
+    """The month of the price."""
+    source: str = RECOLLECTION
+    """Where the price was looked up; that it was not is said wherever it is used."""
 
 
 class Prices(Config):
@@ -124,18 +128,26 @@ def plan(work: Work, machine: str, count: int, prices: Prices, *, spot: bool = T
         f"{work.residues:,.0f} residues, {work.weights:,.0f} weights: {work.operations:.2g} operations.",
         f"One {machine} reads about {each:,.0f} residues a second ({basis}).",
         f"{count} of them, {'spot' if spot else 'on demand'}: about {duration(hours)} and {dollars:,.2f} dollars in "
-        f"{prices.region}, at {kind.hour * (kind.spot if spot else 1):.2f} dollars an hour each (list price of "
-        f"{kind.as_of}{', spot share guessed' if spot else ''}).",
+        f"{prices.region}, at {kind.hour * (kind.spot if spot else 1):.2f} dollars an hour each ({_basis(kind)}"
+        f"{'; the share for spot is a guess' if spot else ''}).",
     )
     return Plan(hours, dollars, sentences, _commands(work, kind, machine, count, spot))
+
+
+def _basis(kind: Machine) -> str:
+    if kind.source == RECOLLECTION:
+        return f"remembered from the list of {kind.as_of}, not looked up"
+    return f"list price of {kind.as_of}, from {kind.source}"
 
 
 def duration(hours: float) -> str:
     """Hours in words.
 
-    >>> duration(0.5), duration(30), duration(200)
-    ('30 minutes', '30.0 hours', '8.3 days')
+    >>> duration(0.01), duration(0.5), duration(30), duration(200)
+    ('36 seconds', '30 minutes', '30.0 hours', '8.3 days')
     """
+    if hours < 1 / 30:
+        return f"{math.ceil(hours * 3600)} seconds"
     if hours < 1.5:
         return f"{math.ceil(hours * 60)} minutes"
     return f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:.1f} days"

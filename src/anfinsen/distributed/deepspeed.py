@@ -4,7 +4,9 @@
 
 Moments lie in the CPU's memory wherever the weights are (ZeRO-Offload, Ren et al. 2021, arXiv 2101.06840), so that an
 accelerator holds weights, gradients and activations only. The arithmetic is that of Rajbhandari et al. 2020 (arXiv
-1910.02054), for fp32; below stage 3 the piece that the optimiser moves is a copy of what is computed with.
+1910.02054), for fp32: the piece that the optimiser moves is a copy of what is computed with, and below stage 3 a second
+copy is on its way back. Of a group that is read in parts stage 1 keeps whole gradients until the last part, stage 2
+adds up its share, both beside the share that is moved by.
 
 Weights are laid end to end: AdamW does not mind, Muon does, and is refused. A step moves all weights, also those of a
 head that was not asked, so only one task is trained at a time.
@@ -29,7 +31,7 @@ from anfinsen.errors import MissingExtraError
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _BUCKET = 50_000_000
-"""Weights that are exchanged together."""
+"""Weights that are exchanged together, at most."""
 
 
 class Zero(Replicas):
@@ -56,6 +58,8 @@ class Zero(Replicas):
         moved = [weight for group in optimizer.param_groups for weight in group["params"]]
         self._sizes = [len(group["params"]) for group in optimizer.param_groups]
         self._settings = [key for key in optimizer.param_groups[0] if key != "params"]
+        count = sum(weight.numel() for weight in moved)
+        bucket = min(_BUCKET, count + count % 2)  # it must be even
         settings = {
             "train_micro_batch_size_per_gpu": 1,  # groups are counted in tokens, not by DeepSpeed
             "gradient_clipping": 1.0,
@@ -64,9 +68,9 @@ class Zero(Replicas):
             "steps_per_print": 2**31,
             "zero_optimization": {
                 "stage": self.stage,
-                "reduce_bucket_size": _BUCKET,
-                "allgather_bucket_size": _BUCKET,
-                "offload_optimizer": {"device": "cpu"} if self.device.type != "cpu" else None,
+                "reduce_bucket_size": bucket,
+                "allgather_bucket_size": bucket,
+                "offload_optimizer": {"device": "cpu"},
                 "stage3_param_persistence_threshold": 0,
             },
         }
@@ -162,16 +166,23 @@ class Zero(Replicas):
         share = 1 / self.size
         return Footprint(
             4.0 * weights * (share if self.stage == 3 else 1),
-            4.0 * weights * (share if self.stage >= 2 else 1),
-            12.0 * weights * share,
+            4.0 * weights * (1 + share, 2 * share, share)[self.stage - 1],
+            (12.0 if self.stage == 3 else 16.0) * weights * share,
         )
 
     def held(self, network: nn.Module, optimizers: Sequence[Optimizer]) -> Footprint:
         moved = [weight for weight in network.parameters() if weight.requires_grad]
-        computed = [cast(Any, weight).ds_tensor for weight in moved] if self.stage == 3 else moved
-        state = self._engine.optimizer.optimizer.state
+        zero = self._engine.optimizer
+        state = zero.optimizer.state
         moments = [each for piece in self._pieces for each in (piece, *(state[piece][key] for key in _MOMENTS))]
-        return Footprint(size_of(computed), 0.0, size_of(moments))
+        if self.stage == 3:
+            computed = [cast(Any, weight).ds_tensor for weight in moved]
+            return Footprint(size_of(computed), size_of([zero.grad_partitions_flat_buffer]), size_of(moments))
+        moments += zero.param_buffer_of_bit16_for_cpu_offload_groups
+        gradients = [weight.grad for weight in moved if weight.grad is not None]
+        gradients += [piece.grad for piece in self._pieces if piece.grad is not None]
+        gradients += zero.accumulated_grads_in_cpu.values()
+        return Footprint(size_of(moved), size_of(gradients), size_of(moments))
 
     def release(self, network: nn.Module) -> nn.Module:
         whole = self.weights(network)

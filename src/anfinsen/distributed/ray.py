@@ -21,11 +21,13 @@ import signal
 import socket
 import subprocess
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import cache
 from importlib import import_module
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from anfinsen.errors import AnfinsenError, MissingExtraError, UsageError
 
@@ -35,6 +37,8 @@ AHEAD = 2
 """Blocks under way for each worker: one that it reads, one that waits."""
 _TRIES = 2
 _ADDRESS = "RAY_ADDRESS"
+_KNOCK = 10.0
+"""Seconds in which a cluster must take a connection."""
 _SAID = 4000
 """Letters of what a training said that are shown."""
 _DEATH_SIGNAL = 1
@@ -46,17 +50,24 @@ class Cluster:
 
     def __init__(self, workers: int) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray = _ray()
+        os.environ.setdefault(
+            "RAY_worker_niceness", "0"
+        )  # Ray's own is 15, for which all else on a machine comes first
+        ray = part_of_ray()
         self.workers = workers
         self._is_ours = not ray.is_initialized()
         if self._is_ours:
-            here = {} if _ADDRESS in os.environ else {"num_cpus": workers, "include_dashboard": False}
-            ray.init(address=os.environ.get(_ADDRESS), log_to_driver=False, logging_level="ERROR", **here)
+            # 'local', since without a word Ray would join whatever cluster was last begun on this machine
+            address = os.environ.get(_ADDRESS) or "local"
+            here = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
+            _knock(address)
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **here)
         cores = int(ray.cluster_resources().get("CPU", 0))
         if cores < workers:
             self.close()
             raise UsageError(
-                f"{workers} workers were asked for, and the cluster has {cores} cores.", remedy="Ask for fewer."
+                f"{workers} workers were asked for, and the cluster has {cores} cores.",
+                remedy="Ask for fewer, or wait until more machines have joined.",
             )
 
     def __enter__(self) -> Cluster:
@@ -67,7 +78,7 @@ class Cluster:
 
     def close(self) -> None:
         """End the cluster if it was started here."""
-        ray = _ray()
+        ray = part_of_ray()
         if self._is_ours:
             ray.shutdown()
 
@@ -75,25 +86,30 @@ class Cluster:
         self, make: Callable[[], Callable[[Block], Answer]], blocks: Iterable[Block]
     ) -> Iterator[tuple[Block, Answer]]:
         """Each block with its answer, in order; `make` makes the function that answers, once on each worker."""
-        ray = _ray()
+        ray = part_of_ray()
         actor: Any = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_TRIES)(_Worker)
-        team = _Team([actor.remote(make) for _ in range(self.workers)])
+        given = ray.put(make)  # once, however many workers there are: it may hold what all of them read
+        team = _Team([actor.remote(given) for _ in range(self.workers)])
         waiting: deque[tuple[Block, Any]] = deque()
-        for block in blocks:
-            waiting.append((block, team.give(block)))
-            if len(waiting) == AHEAD * self.workers:
+        try:
+            for block in blocks:
+                waiting.append((block, team.give(block)))
+                if len(waiting) == AHEAD * self.workers:
+                    first, answer = waiting.popleft()
+                    yield first, _got(answer)
+            while waiting:
                 first, answer = waiting.popleft()
                 yield first, _got(answer)
-        while waiting:
-            first, answer = waiting.popleft()
-            yield first, _got(answer)
+        finally:
+            for one in team.actors:
+                ray.kill(one)
 
     def start(self, command: Sequence[str], *, tell: Callable[[str], None]) -> int:
         """Run a command once on each worker, as members of one training; the exit code of the first.
 
         If one of them dies the others are ended and all begin again, from the checkpoint that they find.
         """
-        ray = _ray()
+        ray = part_of_ray()
         for attempt in range(_TRIES + 1):
             actor: Any = ray.remote(num_cpus=1, max_restarts=0)(_Member)
             members = [actor.remote() for _ in range(self.workers)]
@@ -125,7 +141,7 @@ class _Member:
         """Where the others may find the first one."""
         with closing(socket.socket()) as found:
             found.bind(("", 0))
-            return str(_ray().util.get_node_ip_address()), int(found.getsockname()[1])
+            return str(part_of_ray().util.get_node_ip_address()), int(found.getsockname()[1])
 
     def run(self, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
         """The command's exit code and what it said last; of a signal's victim the code is below 0."""
@@ -154,14 +170,25 @@ def _first_failure(ray: Any, ended: list[Any]) -> tuple[int, str]:
 
 
 class _Worker(Generic[Block, Answer]):
-    """One process of the cluster with a function of its own."""
+    """One process of the cluster with a function of its own, made when it is first needed."""
 
     def __init__(self, make: Callable[[], Callable[[Block], Answer]]) -> None:
-        self.answer = make()
+        self.answer = cache(make)
 
-    def do(self, block: Block) -> Answer:
+    def do(self, block: Block) -> Answer | _Refusal:
         """One block."""
-        return self.answer(block)
+        try:
+            return self.answer()(block)
+        except AnfinsenError as error:
+            return _Refusal(type(error), str(error), vars(error))
+
+
+class _Refusal(NamedTuple):
+    """An error on its way from a worker: an exception itself does not travel whole."""
+
+    kind: type[AnfinsenError]
+    text: str
+    told: dict[str, Any]
 
 
 class _Team:
@@ -172,7 +199,7 @@ class _Team:
         self.under_way: list[list[Any]] = [[] for _ in actors]
 
     def give(self, block: object) -> Any:
-        ray = _ray()
+        ray = part_of_ray()
         for place, answers in enumerate(self.under_way):
             if answers:
                 self.under_way[place] = ray.wait(answers, num_returns=len(answers), timeout=0)[1]
@@ -182,24 +209,41 @@ class _Team:
         return answer
 
 
-def _ray() -> Any:
-    """The package, whose types not everybody has."""
+def _knock(address: str) -> None:
+    """Refuse an address 'HOST:PORT' where nobody answers: Ray would ask for minutes, and end with a traceback."""
+    host, colon, port = address.rpartition(":")
+    if "/" in host or not colon or not port.isdecimal():
+        return
     try:
-        return import_module("ray")
-    except ModuleNotFoundError:
-        raise MissingExtraError("ray", "ray") from None
+        socket.create_connection((host, int(port)), timeout=_KNOCK).close()
+    except OSError as error:
+        raise UsageError(
+            f"No Ray cluster answers at '{address}': {error.strerror or error}.",
+            remedy=f"Look at {_ADDRESS}; without it a cluster is started on this machine.",
+        ) from None
+
+
+def part_of_ray(name: str = "") -> Any:
+    """The package or a part of it, whose types not everybody has."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Ray asks of other packages in an old way is not ours to mend
+            return import_module(f"ray.{name}" if name else "ray")
+    except ImportError:
+        raise MissingExtraError(f"ray.{name}" if name else "ray", "ray") from None
 
 
 def _got(answer: Any) -> Any:
-    ray = _ray()
+    ray = part_of_ray()
     try:
-        return ray.get(answer)
+        found = ray.get(answer)
     except ray.exceptions.RayActorError:
         raise AnfinsenError(
             f"A block ended its worker {_TRIES + 1} times, most likely for want of memory.",
             remedy="Give each worker more memory, or take fewer workers a machine; what is done is kept.",
         ) from None
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, AnfinsenError):
-            raise error.cause from None
-        raise
+    if isinstance(found, _Refusal):
+        error = found.kind.__new__(found.kind, found.text)
+        vars(error).update(found.told)
+        raise error
+    return found

@@ -37,8 +37,10 @@ class Replicas(Strategy):
 
     def wrap(self, network: nn.Module, make: Make) -> tuple[nn.Module, list[Optimizer]]:
         network.to(self.device)
-        # a step asks one head; the others have no gradient in it
-        self._replica = nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
+        # a step asks one head; the others have no gradient in it. Gradients lie where they are sent from, not twice
+        self._replica = nn.parallel.DistributedDataParallel(
+            network, find_unused_parameters=True, gradient_as_bucket_view=True
+        )
         return self._replica, make(network)
 
     def ready(self, *, is_last: bool) -> None:

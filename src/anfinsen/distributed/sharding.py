@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import fully_shard
 from torch.optim import Optimizer
 
 from anfinsen.distributed.replicas import Replicas
@@ -43,12 +43,10 @@ class Sharding(Replicas):
         fully_shard(sharded, mesh=mesh, reshard_after_forward=True)
         for weight in network.parameters():  # what was given waits empty until `release` fills it
             weight.data = torch.empty(0, dtype=weight.dtype)
-        self._sharded = sharded
         return sharded, make(sharded)
 
     def ready(self, *, is_last: bool) -> None:
-        assert isinstance(self._sharded, FSDPModule)
-        self._sharded.set_requires_gradient_sync(is_last)
+        """Gradients are cut up after each part, or a process would hold all of them until the last one."""
 
     def footprint(self, weights: int) -> Footprint:
         each = 4.0 * weights / self.size

@@ -40,7 +40,7 @@ class Footprint(NamedTuple):
     gradients: float
     """Theirs, between backward pass and step."""
     moments: float
-    """AdamW's two, and where the weights that it moves are a copy, those."""
+    """AdamW's two, and where the weights that it moves are copies, those."""
 
     @property
     def total(self) -> float:
@@ -139,10 +139,12 @@ class Strategy:
         return Footprint(4.0 * weights, 4.0 * weights, 8.0 * weights)
 
     def held(self, network: nn.Module, optimizers: Sequence[Optimizer]) -> Footprint:
-        """What this process does hold now, between two steps, when gradients are let go."""
+        """What this process does hold now; gradients are let go between two steps."""
         states = [value for one in optimizers for state in one.state.values() for value in state.values()]
         moved = [weight for weight in network.parameters() if weight.requires_grad]
-        return Footprint(size_of(moved), 0.0, size_of(value for value in states if isinstance(value, Tensor)))
+        gradients = [weight.grad for weight in moved if weight.grad is not None]
+        moments = [value for value in states if isinstance(value, Tensor)]
+        return Footprint(size_of(moved), size_of(gradients), size_of(moments))
 
     def sentence(self, weights: int) -> str:
         """How many processes there are and what each holds; nothing to say of one."""

@@ -12,8 +12,10 @@ from anfinsen.tasks.metrics import lower_is_better
 
 OURS = "anfinsen"
 """How the names of our own models begin."""
-BODY_SUITES = ("language-model", "speed", "transfer")
+BODY_SUITES = ("language-model", "speed", "transfer", "scale")
 """Benchmarks of the language model itself; their rows stay with it, whatever task they ask."""
+TRAINING_SUITE = "train"
+"""The benchmark of what can be trained; its rows may be about a task that a bundle does not hold."""
 
 Lead = Literal["ahead", "level", "behind"]
 """Where a figure stands beside another; level where their 95 % intervals overlap, which is a strict test of a lead."""

@@ -13,7 +13,7 @@ states of a large file on the disk, each sequence once, and goes on after a kill
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self, cast
@@ -129,7 +129,7 @@ class Embedder:
 
 
 def embed_file(
-    records: Iterable[Record], embedder: Embedder, out: Path, *, over: Over[list[Values]] | None = None
+    records: Iterable[Record], embedder: Embedder, out: Path, *, over: Over[list[Example], list[Values]] | None = None
 ) -> JobResult:
     """Put the states of all records into `out`, whose ending says the format; the same call again goes on.
 
@@ -151,7 +151,7 @@ def embed_file(
                 else:
                     result.resumed += 1
 
-        for block, states in (over or here(embedder.embed))(blocks(wanted())):
+        for block, states in (over or here(embedding(lambda: embedder)))(blocks(wanted())):
             for example, values in zip(block, states, strict=True):
                 gathering.put(example.protein, values)
                 result.answered += 1
@@ -160,6 +160,12 @@ def embed_file(
             gathering.settle()
         gathering.finish()
     return result
+
+
+def embedding(load: Callable[[], Embedder]) -> Callable[[list[Example]], list[Values]]:
+    """What a worker of a cluster answers blocks of `embed_file` with: an embedder of its own."""
+    embedder = load()
+    return lambda block: list(embedder.embed(block))
 
 
 def conclusion(result: JobResult, about: About, out: Path) -> list[str]:

@@ -52,7 +52,7 @@ def run_job(
     *,
     source: str = "",
     on_answer: Callable[[Prediction | None], None] = lambda prediction: None,
-    over: Over[list[Prediction]] | None = None,
+    over: Over[list[Example], list[Prediction]] | None = None,
 ) -> JobResult:
     """Answer every record into `folder`; `on_answer` is told each new prediction, None for an old one.
 
@@ -77,13 +77,21 @@ def run_job(
                 yield record
 
     with (folder / ANSWERS).open("a", encoding="utf-8") as file:
-        for _, predictions in (over or here(predictor.predict))(blocks(questions())):
+        for _, predictions in (over or here(predicting(lambda: predictor)))(blocks(questions())):
             for prediction in predictions:
                 file.write(prediction.to_line())
                 file.flush()
                 result.answered += 1
                 on_answer(prediction)
+    if not done and not result.answered:
+        (folder / JOB).unlink(missing_ok=True)  # nothing was answered, so the folder belongs to nobody
     return result
+
+
+def predicting(load: Callable[[], Predictor]) -> Callable[[list[Example]], list[Prediction]]:
+    """What a worker of a cluster answers blocks of `run_job` with: a predictor of its own."""
+    predictor = load()
+    return lambda block: list(predictor.predict(block))
 
 
 def under_conditions(records: Iterable[Record], given: Sequence[str], tasks: Sequence[Task]) -> Iterator[Record]:

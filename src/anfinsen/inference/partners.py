@@ -5,15 +5,16 @@
 
 `Pairer` answers pairs one by one, with the map between the two chains as the reason, and all against all in blocks:
 each block of rows is a Parquet file that takes its place when it is whole, so a run that was killed goes on with the
-first block that is missing.
+first block that is missing. Proteins and blocks may be read on a cluster (`spread`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self, cast
 
@@ -25,14 +26,16 @@ from numpy.typing import NDArray
 from anfinsen import runtime
 from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
-from anfinsen.data.store import read_store
+from anfinsen.data.store import Dtype, Values, read_store
 from anfinsen.errors import BundleError, UsageError
 from anfinsen.hub.bundle import WEIGHTS, Bundle
+from anfinsen.inference.embedder import Embedder, embed_file
+from anfinsen.inference.spread import Over, here
 from anfinsen.models.fast import quicken
 from anfinsen.models.pairing import Cards, PairingHead, windows
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.ask import in_groups
-from anfinsen.tasks.interaction import TASK, Verdict
+from anfinsen.tasks.interaction import ODDS, TASK, Verdict
 from anfinsen.tasks.meeting import Meeting
 from anfinsen.tasks.targets import Answer, Floats
 
@@ -40,7 +43,6 @@ EMBEDDED = WEIGHTS / "anfinsen-partners"
 """The model of pairs that comes with the package."""
 BLOCK = 128
 """Proteins of a block; a block of all against all has BLOCK x BLOCK pairs."""
-SHARD = "pairs-{:05d}.parquet"
 _SMOOTH = 7
 _MOST_SPOKEN = 5
 
@@ -86,12 +88,27 @@ class Pairer:
         self.network = quicken(bundle.network.to(runtime.pick_device()).eval())
         self.head = cast(PairingHead, self.network.heads[TASK.name])
         self.meeting = self.head.memory.read(Meeting.from_arrays)
+        self.expected: float | None = None
+        """The share of asked pairs that is expected to meet; None is that of training."""
         self._calibration = bundle.records[TASK.name].calibration
 
     @classmethod
-    def load(cls, folder: str | Path | None = None) -> Self:
-        """Open a bundle's folder, the one that comes with the package if none is given."""
-        return cls(Bundle.load(folder or EMBEDDED))
+    def load(cls, folder: str | Path | None = None, expected: float | None = None) -> Self:
+        """Open a bundle's folder, the one that comes with the package if none is given; `expected` as for `expect`."""
+        opened = cls(Bundle.load(folder or EMBEDDED))
+        if expected is not None:
+            opened.expect(expected)
+        return opened
+
+    def expect(self, share: float) -> None:
+        """Move every chance to where this share of the pairs that are asked about meets, and not that of training."""
+        if not 0 < share < 1:
+            raise UsageError(
+                f"The expected share of pairs that meet came as {share:g}.", remedy="Give it between 0 and 1, as 0.01."
+            )
+        self.expected, taught = share, float(self.meeting.meets.mean())
+        odds = share / (1 - share) * (1 - taught) / taught
+        self._calibration = {**self.bundle.records[TASK.name].calibration, ODDS: odds}
 
     def shelf(self, proteins: Sequence[Protein]) -> Shelf:
         """Read some proteins."""
@@ -121,6 +138,19 @@ class Pairer:
             )
         return _shelf(list(proteins), [held[protein.sha256] for protein in proteins])
 
+    def read(
+        self,
+        path: Path,
+        dtype: Dtype,
+        proteins: Sequence[Protein],
+        over: Over[list[Example], list[Values]] | None = None,
+    ) -> Shelf:
+        """The same by way of states on the disk, so that a run that was stopped goes on; `over` as of `embed_file`."""
+        opened = self.bundle
+        embedder = Embedder(opened.network, name=opened.name, sha256=opened.sha256, per="window", dtype=dtype)
+        embed_file((Example(protein) for protein in proteins), embedder, path, over=over)
+        return self.stored(proteins, path)
+
     @torch.inference_mode()
     def _read(self, group: Sequence[Example]) -> list[Cards]:
         device = next(self.network.parameters()).device
@@ -130,13 +160,15 @@ class Pairer:
         parts = zip(cards.codes.cpu(), cards.factors.cpu().split(cards.windows), cards.windows, strict=True)
         return [Cards(code[None], factors, [count]) for code, factors, count in parts]
 
-    def answers(self, pairs: Sequence[tuple[Protein, Protein]]) -> list[Answer]:
-        """The answer to each pair; a protein that is in several is read once."""
+    def answers(
+        self, pairs: Sequence[tuple[Protein, Protein]], read: Callable[[list[Protein]], Shelf] | None = None
+    ) -> list[Answer]:
+        """The answer to each pair; a protein that is in several is read once, by `read` if it is given."""
         if not pairs:
             return []
         chains = list({chain.sha256: chain for pair in pairs for chain in pair}.values())
         place = {chain.sha256: at for at, chain in enumerate(chains)}
-        shelf = self.shelf(chains)
+        shelf = (read or self.shelf)(chains)
         at = numpy.array([[place[chain.sha256] for chain in pair] for pair in pairs], dtype=numpy.int64).reshape(-1, 2)
         asked = self.meeting.asked(chains)
         sides = asked.part(at[:, 0]), asked.part(at[:, 1])
@@ -186,40 +218,51 @@ class Pairer:
         """What turns both voices into a chance."""
         return cast(Verdict, TASK.target)
 
-    def all_against_all(self, shelf: Shelf, out: Path, *, least: float = 0.0, tell: Tell = lambda d, t: None) -> int:
+    def all_against_all(
+        self, shelf: Shelf, out: Path, *, least: float = 0.0, tell: Tell = lambda d, t: None,
+        over: Over[range, polars.DataFrame] | None = None,
+    ) -> int:  # fmt: skip
         """Every pair of a shelf, itself included, into shards in `out`; how many pairs were answered now.
 
-        `least` leaves out pairs with a smaller chance. A shard holds one block of rows against all later ones.
+        `least` leaves out pairs with a smaller chance. A shard holds one block of rows against all later ones; `over`
+        answers blocks elsewhere (see `spread`), here, one after the other, if it is left out.
         """
         out.mkdir(parents=True, exist_ok=True)
-        names = numpy.array([protein.id for protein in shelf.proteins])
-        total, done, answered = len(shelf) * (len(shelf) + 1) // 2, 0, 0
-        for number, start in enumerate(range(0, len(shelf), BLOCK)):
-            end = min(start + BLOCK, len(shelf))
-            count = sum(len(shelf) - row for row in range(start, end))
-            path = out / SHARD.format(number)
-            if not path.exists():
-                rows = polars.concat(list(self._rows(shelf, names, start, end, least)))
-                beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
-                rows.write_parquet(beside, compression="zstd")
-                beside.replace(path)
-                answered += count
-            done += count
-            tell(done, total)
-        return answered
+        total = len(shelf) * (len(shelf) + 1) // 2
+        blocks = [range(start, min(start + BLOCK, len(shelf))) for start in range(0, len(shelf), BLOCK)]
+        missing = [block for block in blocks if not _path(out, block).exists()]
+        left = whole = sum(len(shelf) - row for block in missing for row in block)
+        tell(total - left, total)
+        for block, rows in (over or here(meeting(lambda: self, shelf, least)))(missing):
+            path = _path(out, block)
+            beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
+            rows.write_parquet(beside, compression="zstd")
+            beside.replace(path)
+            left -= sum(len(shelf) - row for row in block)
+            tell(total - left, total)
+        return whole
 
-    def _rows(
-        self, shelf: Shelf, names: NDArray[numpy.str_], start: int, end: int, least: float
-    ) -> Iterator[polars.DataFrame]:
-        one = shelf.part(start, end)
-        for begin in range(start, len(shelf), BLOCK):
-            stop = min(begin + BLOCK, len(shelf))
-            share, low, high = self.grid(one, shelf.part(begin, stop))
-            a, b = numpy.meshgrid(numpy.arange(start, end), numpy.arange(begin, stop), indexing="ij")
-            kept = (a <= b) & (share >= least)
-            columns = {"score": share, "low": low, "high": high}
-            numbers = {name: part[kept].astype(numpy.float32) for name, part in columns.items()}
-            yield polars.DataFrame({"a": names[a[kept]], "b": names[b[kept]], **numbers})
+    def rows(self, shelf: Shelf, least: float, block: range) -> polars.DataFrame:
+        """The pairs of some proteins of a shelf with themselves and all later ones: a, b, score, low, high."""
+        names = numpy.array([protein.id for protein in shelf.proteins])
+        starts = range(block.start, len(shelf), BLOCK)
+        return polars.concat([self._cell(shelf, names, block, start, least) for start in starts])
+
+    def _cell(
+        self, shelf: Shelf, names: NDArray[numpy.str_], block: range, start: int, least: float
+    ) -> polars.DataFrame:
+        stop = min(start + BLOCK, len(shelf))
+        share, low, high = self.grid(shelf.part(block.start, block.stop), shelf.part(start, stop))
+        a, b = numpy.meshgrid(numpy.array(block), numpy.arange(start, stop), indexing="ij")
+        kept = (a <= b) & (share >= least)
+        columns = {"score": share, "low": low, "high": high}
+        numbers = {name: part[kept].astype(numpy.float32) for name, part in columns.items()}
+        return polars.DataFrame({"a": names[a[kept]], "b": names[b[kept]], **numbers})
+
+
+def meeting(load: Callable[[], Pairer], shelf: Shelf, least: float) -> Callable[[range], polars.DataFrame]:
+    """What a worker of a cluster answers blocks of all against all with: a pairer of its own."""
+    return partial(load().rows, shelf, least)
 
 
 def claim(folder: Path, about: dict[str, str]) -> None:
@@ -245,6 +288,10 @@ def best_pairs(folder: Path, count: int) -> list[dict[str, str | float]]:
     """The pairs with the highest scores of all shards."""
     shards = polars.scan_parquet(sorted(folder.glob("pairs-*.parquet")))
     return shards.top_k(count, by="score").sort("score", descending=True).collect(engine="streaming").to_dicts()
+
+
+def _path(out: Path, block: range) -> Path:
+    return out / f"pairs-{block.start // BLOCK:05d}.parquet"
 
 
 def _shelf(proteins: list[Protein], cards: Sequence[Cards]) -> Shelf:

@@ -4,21 +4,22 @@
                                                                                             -> the best, in one pass
 
 A shard's file takes its place when it is whole, so every row is answered exactly once whatever happens; a shard is
-asked by itself, so a resumed screen writes the same bytes as an unbroken one. While one shard is answered the next one
-is read by child processes. Memory holds two shards and the best so far, however long the library is. What is ranked
-high is the low end of the interval: a sure good binder before an unsure better one; see `height`.
+asked by itself, so a resumed screen writes the same bytes as an unbroken one, and so does one on a cluster (`spread`).
+While one shard is answered here the next one is read by child processes. Memory holds two shards and the best so far,
+however long the library is. What is ranked high is the low end of the interval: a sure good binder before an unsure
+better one; see `height`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, Self, cast
 
 import numpy
 import pyarrow
@@ -30,11 +31,12 @@ from anfinsen.data.example import Example
 from anfinsen.data.kept import Shelf
 from anfinsen.data.library import SHARD, Row, fingerprint, read_library, shards
 from anfinsen.drug.features import fingerprints, likeness
-from anfinsen.drug.molecule import Molecule
+from anfinsen.drug.molecule import Formula, Molecule
 from anfinsen.errors import InputError, UsageError
 from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.inference.affinity import BLOCK, AffinityPredictor
 from anfinsen.inference.embedder import Embedder
+from anfinsen.inference.spread import Over
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.targets import Answer
 
@@ -83,6 +85,24 @@ class Job(Config):
     """Rows of a shard."""
 
 
+class Part(NamedTuple):
+    """One shard of a library."""
+
+    first: int
+    """Rows that stand before it."""
+    rows: list[Formula | dict[str, Any]]
+    """A refusal as what its error is made of, since an error does not travel between processes."""
+
+    @classmethod
+    def of(cls, first: int, rows: Sequence[Row]) -> Self:
+        """The rows of a library after so many."""
+        return cls(first, [vars(row) if isinstance(row, InputError) else row for row in rows])
+
+    def read(self) -> list[Row]:
+        """The rows as they were."""
+        return [InputError(**row) if isinstance(row, dict) else row for row in self.rows]
+
+
 @dataclass(frozen=True)
 class Done:
     """One shard that is on the disk."""
@@ -106,6 +126,13 @@ class Remembering:
         self._known |= dict(zip(new, self._embedder.embed(iter(new.values())), strict=True))
         for one in asked:
             yield self._known[one.protein.sequence]
+
+
+def screening(
+    bundle: Path | None, target: Protein, kept: Path, known: Sequence[Molecule], by: By
+) -> Callable[[Part], pyarrow.Table]:
+    """What a worker of a cluster answers shards with; molecules that were read are kept in a folder of its machine."""
+    return Screener(open_predictor(bundle), target, Shelf(kept), known=known, by=by).answer
 
 
 def open_predictor(folder: Path | None = None) -> AffinityPredictor:
@@ -147,30 +174,44 @@ class Screener:
         self.floor = lowest(predictor)
         self._known = fingerprints(self.known) if known else None
 
-    def run(self, source: str, folder: Path, *, column: str | None = None, most: int | None = None) -> Iterator[Done]:
-        """Answer every row of a library into `folder`, and tell each shard; `most` stops after so many shards."""
+    def run(
+        self, source: str, folder: Path, *, column: str | None = None, most: int | None = None,
+        over: Over[Part, pyarrow.Table] | None = None,
+    ) -> Iterator[Done]:  # fmt: skip
+        """Answer every row of a library into `folder`, and tell each shard; `most` stops after so many shards.
+
+        `over` answers shards elsewhere (see `spread`); here, one after the other, if it is left out.
+        """
         self._claim(folder, source, column)
         (folder / SCORES).mkdir(parents=True, exist_ok=True)
-        parts = enumerate(shards(read_library(source, column=column), self.size))
-        with ThreadPoolExecutor(1, thread_name_prefix="library") as ahead:
+        there: list[Done] = []
 
-            def prepare(number: int, rows: list[Row]) -> tuple[Path, int, list[Molecule | InputError] | None]:
-                path = folder / SCORES / f"{number:06d}.parquet"
-                return path, len(rows), None if path.exists() else self.shelf.read(rows)
+        def missing() -> Iterator[Part]:
+            for number, rows in enumerate(islice(shards(read_library(source, column=column), self.size), most)):
+                if (path := _path(folder, number)).exists():
+                    there.append(Done(len(rows), _answered(path), was_there=True))
+                else:
+                    yield Part.of(number * self.size, rows)
 
-            def upcoming() -> Any:
-                part = next(parts, None)
-                return None if part is None else ahead.submit(prepare, *part)
+        for part, table in (over or self._ahead)(missing()):
+            yield from there
+            there.clear()
+            _write(path := _path(folder, part.first // self.size), table)
+            yield Done(len(part.rows), _answered(path), was_there=False)
+        yield from there
 
-            waiting = upcoming()
-            for _ in iter(int, 1) if most is None else range(most):
-                if waiting is None:
-                    break
-                path, count, found = waiting.result()
-                waiting = upcoming()
-                if found is not None:
-                    _write(path, self._rows(found, first=int(path.stem) * self.size))
-                yield Done(count, _answered(path), found is None)
+    def answer(self, part: Part) -> pyarrow.Table:
+        """The rows of one shard."""
+        return self._table(part, self.shelf.read(part.read()))
+
+    def _ahead(self, parts: Iterable[Part]) -> Iterator[tuple[Part, pyarrow.Table]]:
+        """Each shard with its rows; while one is answered a thread has the next one read."""
+        with ThreadPoolExecutor(1, thread_name_prefix="library") as reader:
+            waiting: Future[list[Molecule | InputError]] | None = None
+            for before, part in pairwise(chain((None,), parts, (None,))):
+                read, waiting = waiting, None if part is None else reader.submit(self.shelf.read, part.read())
+                if before is not None and read is not None:
+                    yield before, self._table(before, read.result())
 
     def score(self, molecules: Sequence[Molecule]) -> list[Hit]:
         """One row for each molecule, without its place in a library."""
@@ -191,16 +232,17 @@ class Screener:
         values: NDArray[Any] = alike[numpy.arange(len(near)), near]
         return [(self.known[at].id, round(float(value), 3)) for at, value in zip(near, values, strict=True)]
 
-    def _rows(self, found: Sequence[Molecule | InputError], first: int) -> list[Hit]:
+    def _table(self, part: Part, found: Sequence[Molecule | InputError]) -> pyarrow.Table:
         hits = iter(self.score([one for one in found if isinstance(one, Molecule)]))
         rows: list[Hit] = []
-        for number, one in enumerate(found, first + 1):
+        for number, one in enumerate(found, part.first + 1):
             if isinstance(one, Molecule):
                 rows.append({"row": number} | next(hits))
             else:
                 told = {"reason": one.reason, "remedy": one.remedy, "position": one.position}
                 rows.append({"row": one.row or number, "drug": one.record} | told)
-        return rows
+        answered = str(sum("reason" not in row for row in rows))
+        return pyarrow.Table.from_pylist(rows, schema=SCHEMA).replace_schema_metadata({"answered": answered})
 
     def _claim(self, folder: Path, source: str, column: str | None) -> None:
         """A folder holds the screen of one library by one model against one target."""
@@ -280,12 +322,14 @@ def _hit(molecule: Molecule, answer: Answer) -> Hit:
     }
 
 
-def _write(path: Path, rows: Sequence[Hit]) -> None:
+def _path(folder: Path, number: int) -> Path:
+    return folder / SCORES / f"{number:06d}.parquet"
+
+
+def _write(path: Path, table: pyarrow.Table) -> None:
     beside = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
-        table = pyarrow.Table.from_pylist(list(rows), schema=SCHEMA)
-        answered = str(sum("reason" not in row for row in rows))
-        parquet.write_table(table.replace_schema_metadata({"answered": answered}), beside, compression="zstd")
+        parquet.write_table(table, beside, compression="zstd")
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)

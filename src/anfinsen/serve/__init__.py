@@ -15,6 +15,7 @@
     asking      the routes that ask, at once or as a job
     looking     the routes that look closer at one protein: mutations, reasons, a fold, drugs
     closer      what the child does for them
+    entries     the route that gets proteins by their ids from UniProt, the PDB and AlphaFold DB
     school      trainings and lessons, each a child process of the command line in a folder of its own
     training    their routes, with every step as it happens
     files       the web app's built files

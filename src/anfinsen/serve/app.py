@@ -30,6 +30,7 @@ from anfinsen.serve.contract import (
     Refusal,
 )
 from anfinsen.serve.desk import Desk
+from anfinsen.serve.entries import add_entries, entries_of
 from anfinsen.serve.files import add_files
 from anfinsen.serve.guard import COOKIE, HEADERS, Guard, session
 from anfinsen.serve.looking import add_looking_closer
@@ -50,8 +51,11 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(desk: Desk, *, token: str = "", school: School | None = None) -> FastAPI:
-    """The application over an open desk; with a token, only who knows it is answered; with a school, it trains too."""
+def make_app(desk: Desk, *, token: str = "", school: School | None = None, is_fetching: bool = False) -> FastAPI:
+    """The application over an open desk; with a token, only who knows it is answered; with a school, it trains too.
+
+    Where `is_fetching`, it gets proteins by their ids from public houses when somebody asks for that.
+    """
 
     @asynccontextmanager
     async def until_closed(_: FastAPI) -> AsyncIterator[None]:
@@ -74,7 +78,9 @@ def make_app(desk: Desk, *, token: str = "", school: School | None = None) -> Fa
     app.add_middleware(Guard, token=token, limits=desk.limits)
     _handle_errors(app)
     add_files(app)
-    _add_looking(app, desk)
+    _add_looking(app, desk, is_fetching)
+    if is_fetching:
+        add_entries(app, desk.limits)
     add_looking_closer(app, desk)
     add_asking(app, desk)
     add_jobs(app, desk)
@@ -146,7 +152,7 @@ def _add_session(app: FastAPI, token: str) -> None:
 # What the service is -------------------------------------------------------------------------------------------------
 
 
-def _add_looking(app: FastAPI, desk: Desk) -> None:
+def _add_looking(app: FastAPI, desk: Desk, is_fetching: bool) -> None:
     @app.get("/v1/health", tags=["Service"], summary="Is the service well?")
     def health() -> Health:
         return Health(
@@ -166,18 +172,28 @@ def _add_looking(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/v1/tasks", tags=["Service"], summary="Every question that is answered, in words.")
     def tasks() -> dict[str, Any]:
-        """The model, and of each task its question, explanation, conditions, terms, limits and the answer's shape."""
-        return {"model": dict(desk.model), "tasks": list(desk.menu.values()), "looks": desk.looks}
+        """The model, and of each task its question, explanation, conditions, terms, limits and the answer's shape.
+
+        `fold_seconds` tells by a chain's length about how long folding takes; longer chains are not folded here.
+        """
+        return {
+            "model": dict(desk.model),
+            "tasks": list(desk.menu.values()),
+            "looks": desk.looks,
+            "fold_seconds": desk.fold_seconds,
+        }
 
     @app.post("/v1/check", tags=["Ask"], summary="What would be asked? Nothing is computed.")
     def check(asked: Proteins) -> Checked:
         """Which records can be answered, what was mended on the way, and what is refused and why."""
+        if is_fetching and isinstance(asked.sequences, str) and (entries := entries_of(asked.sequences)):
+            return Checked(entries=tuple(entries))
         try:
             found = read(asked, limits=desk.limits)
         except Refused as refusal:
             if not refusal.refused:
                 raise
-            return Checked(accepted=(), residues=0, refused=refusal.refused, merged=())
+            return Checked(refused=refusal.refused)
         return Checked(
             accepted=tuple(
                 Looked(
@@ -188,6 +204,7 @@ def _add_looking(app: FastAPI, desk: Desk) -> None:
                 for example in found.examples
             ),
             residues=found.residues,
+            seconds=round(desk.pace * found.residues, 1),
             refused=tuple(map(of_record, found.refused)),
             merged=tuple(map(str, found.merged)),
         )

@@ -31,14 +31,16 @@ from anfinsen.explain.explanation import explain
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.inference.distances import FOLDER
-from anfinsen.inference.fold import Builder, refusal
+from anfinsen.inference.fold import Builder, refusal, seconds
 from anfinsen.inference.scan import Scanner
 from anfinsen.inference.variants import marginals
+from anfinsen.limits import LIMITS
 from anfinsen.report.explanation import to_json
 from anfinsen.report.tables import safe_name
 from anfinsen.structure.writing import as_modelcif, as_structure
 from anfinsen.tasks import Task
-from anfinsen.tasks.affinity import LIMITS, QUESTION, TERMS, say
+from anfinsen.tasks.affinity import LIMITS as DRUG_LIMITS
+from anfinsen.tasks.affinity import QUESTION, TERMS, say
 
 Told = dict[str, Any]
 REASONS = 6
@@ -63,6 +65,11 @@ class Closer:
     def names(self) -> list[str]:
         """What can be looked at here; folding needs the folder's bundle, which a small package may lack."""
         return [name for name in self._looks if name != "fold" or FOLDER.is_dir()]
+
+    @property
+    def fold_seconds(self) -> list[float]:
+        """About how long folding takes, by the length of the chain; none for chains that are too long for it."""
+        return [round(seconds(length), 1) for length in range(LIMITS.fold_residues_cpu + 1)]
 
     def look(self, what: str, examples: list[Example], about: Mapping[str, Any]) -> Told:
         """One look at the examples; `about` is what else was asked."""
@@ -156,10 +163,11 @@ class Closer:
             pairs.append(told)
         return {
             "question": QUESTION,
-            "limits": LIMITS,
+            "limits": DRUG_LIMITS,
             "terms": dict(TERMS),
             "meanings": dict(MEANINGS),
             "model": self._drugs.bundle.record.name,
+            "sequences": {name: protein.sequence for name, protein in proteins.items()},
             "pairs": pairs,
             "drugs": {name: _drug(one) for name, one in drugs.items()},
             "refused": [{"where": one.place(), "reason": one.reason, "remedy": one.remedy} for one in refused],

@@ -160,17 +160,32 @@ class Looked(Told):
     """What was mended and what must be minded."""
 
 
+class Named(Told):
+    """An entry of a public house that an id means."""
+
+    id: str
+    """Its id."""
+    house: str
+    """Who keeps it: UniProt, the PDB or AlphaFold DB."""
+    host: str
+    """The one host that is asked for it."""
+
+
 class Checked(Told):
     """What would be asked; nothing has been computed."""
 
-    accepted: tuple[Looked, ...]
+    accepted: tuple[Looked, ...] = ()
     """Records that can be answered."""
-    residues: int
+    residues: int = 0
     """Residues of all of them."""
-    refused: tuple[Problem, ...]
+    seconds: float = 0.0
+    """About how long every question about them takes here, once it is their turn."""
+    refused: tuple[Problem, ...] = ()
     """Records that are refused, each with its place, reason and remedy."""
-    merged: tuple[str, ...]
+    merged: tuple[str, ...] = ()
     """Records that stand there twice and are answered once."""
+    entries: tuple[Named, ...] = ()
+    """Where the text is ids and nothing else: what they mean. POST /v1/fetch gets them."""
 
 
 class Links(Told):

@@ -34,6 +34,9 @@ class WorkerDied(Exception):
 class Crew:
     """One child; `opening` is the first message to it."""
 
+    hands = 1
+    """How many compute at the same time."""
+
     def __init__(self, opening: Mapping[str, Any], command: Sequence[str] = COMMAND) -> None:
         self._opening, self._command = {"kind": "open", **opening}, command
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,6 +104,10 @@ class Crew:
         """End what the child computes now; whoever waits for it is told that it died."""
         if (process := self._process) is not None:
             process.kill()
+
+    def close(self) -> None:
+        """End everything that computes, for good."""
+        self.stop()
 
     def stop(self) -> None:
         """End the child, if it lives, and close its pipes."""

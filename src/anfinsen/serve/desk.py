@@ -27,11 +27,13 @@ from anfinsen.serve.problem import refuse
 from anfinsen.serve.store import Store
 
 BATCH_RESIDUES, BATCH_PROTEINS = 8_192, 32
-"""What is asked at once: about one packed row; so long a new question may have to wait for its turn."""
+"""What is asked at once of each that computes: about one packed row; so long a new question may have to wait."""
 DEATHS = 2
 """Deaths of the child after which a job is not tried again."""
 GRACE_SECONDS = 5.0
 """Seconds that a batch may go on for after one of its jobs was cancelled; another child needs as long to start."""
+FIRST_PACE = 0.003
+"""Seconds a residue that answers are expected to take before any was given here."""
 PURGE_SECONDS = 3_600
 REPORT_SECONDS = 120
 _log = logging.getLogger(__name__)
@@ -68,6 +70,8 @@ class Desk:
         self.model: Mapping[str, str] = {}
         self.menu: Mapping[str, Mapping[str, Any]] = {}
         self.looks: tuple[str, ...] = ()
+        self.fold_seconds: tuple[float, ...] = ()
+        self.pace = FIRST_PACE
         self._changed = threading.Condition()
         self._waiting: dict[str, _Waiting] = {}
         self._errands: deque[tuple[Callable[[], None], Future[Any]]] = deque()
@@ -80,7 +84,7 @@ class Desk:
         """Start the child, take up what an earlier server left, and begin."""
         told = self.crew.start()
         self.model, self.menu = told["model"], {entry["name"]: entry for entry in told["tasks"]}
-        self.looks = tuple(told.get("looks", ()))
+        self.looks, self.fold_seconds = tuple(told.get("looks", ())), tuple(told.get("fold_seconds", ()))
         self.store.reopen(self.model)
         for id, todo in self.store.waiting():
             row = self.store.find(id)
@@ -97,7 +101,7 @@ class Desk:
         self.crew.stop()
         if self._thread.is_alive():
             self._thread.join(10)
-        self.crew.stop()  # should the thread have started another one meanwhile
+        self.crew.close()  # should the thread have started another child meanwhile, this ends it too
         for made in waiting:
             made.cancel()
 
@@ -266,7 +270,9 @@ class Desk:
         while together:
             for job in tuple(together):
                 number, residues = job.todo[0]
-                is_full = len(batch.proteins) >= BATCH_PROTEINS or batch.residues + residues > BATCH_RESIDUES
+                hands = self.crew.hands
+                is_full = len(batch.proteins) >= BATCH_PROTEINS * hands
+                is_full |= batch.residues + residues > BATCH_RESIDUES * hands
                 if batch.proteins and is_full:
                     together.remove(job)
                     continue
@@ -297,6 +303,7 @@ class Desk:
             for reply in self.crew.ask(message, len(proteins), seconds):
                 id, number, _ = left.popleft()
                 self._keep(id, number, reply)
+            self.pace += 0.3 * ((time.monotonic() - now) / max(1, batch.residues) - self.pace)  # newer counts for more
             for job in batch.jobs if len(batch.jobs) == 1 else ():
                 job.deaths = 0  # it was another's fault, so it may be asked beside others again
         except (WorkerDied, AnfinsenError) as death:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -18,9 +19,13 @@ from anfinsen.limits import LIMITS, Limits
 from anfinsen.serve.app import make_app
 from anfinsen.serve.crew import Crew
 from anfinsen.serve.desk import Desk
+from anfinsen.serve.fleet import Fleet
 from anfinsen.serve.guard import is_local
 from anfinsen.serve.school import School
 from anfinsen.serve.store import Store
+
+if TYPE_CHECKING:
+    from anfinsen.distributed.ray import Cluster
 
 SHORTEST_TOKEN = 16
 """Characters below which a token could be guessed."""
@@ -57,8 +62,8 @@ def token_for(settings: Settings) -> str:
     return settings.token
 
 
-def open_desk(settings: Settings, limits: Limits = LIMITS) -> Desk:
-    """The desk with its store and its child; refused where another server has the store, or by the bundle."""
+def open_desk(settings: Settings, limits: Limits = LIMITS, *, cluster: Cluster | None = None) -> Desk:
+    """The desk with its store and who computes; refused where another server has the store, or by the bundle."""
     store = Store(settings.state)
     opening = {
         "bundle": None if settings.bundle is None else str(settings.bundle),
@@ -67,7 +72,7 @@ def open_desk(settings: Settings, limits: Limits = LIMITS) -> Desk:
         "store": str(store.path.absolute()),
         "memory_share": limits.memory_share,
     }
-    desk = Desk(store, Crew(opening), limits)
+    desk = Desk(store, Crew(opening) if cluster is None else Fleet(opening, cluster), limits)
     try:
         desk.open()
     except BaseException:
@@ -76,17 +81,17 @@ def open_desk(settings: Settings, limits: Limits = LIMITS) -> Desk:
     return desk
 
 
-def run(settings: Settings, *, tell: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C; `tell` shows where, and the token where it was made here."""
+def run(settings: Settings, *, tell: Callable[[str], None], cluster: Cluster | None = None) -> None:
+    """Serve until Ctrl-C; `tell` shows where, and the token where it was made here. A cluster's workers compute too."""
     token = token_for(settings)
     listening = _listen(settings)
     with listening:
         tell("Opening the model ...")
-        desk = open_desk(settings)
+        desk = open_desk(settings, cluster=cluster)
         school = School(settings.state / "trainings", desk.limits, bundle=settings.bundle)
         server = uvicorn.Server(
             uvicorn.Config(
-                make_app(desk, token=token, school=school),
+                make_app(desk, token=token, school=school, is_fetching=True),
                 http="h11",
                 ws="none",
                 access_log=False,  # an address is a key to a job

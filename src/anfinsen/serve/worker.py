@@ -93,6 +93,7 @@ class Answering:
             "kind": "menu",
             "model": {"name": bundle.name, "sha256": bundle.sha256, "version": __version__},
             "looks": self._closer.names,
+            "fold_seconds": self._closer.fold_seconds,
             "tasks": [entry(task, bundle.records.get(task.name)) for task in self._tasks.values()],
         }
 

@@ -136,7 +136,8 @@ def validation_loss(network: Network, task: Task, examples: Sequence[Example], *
     device = next(network.parameters()).device
     lengths = lengths_of(examples)
     total, known = 0.0, 0
-    with torch.inference_mode():
+    # no inference mode: a network in pieces goes on training with buffers that were made here
+    with torch.no_grad():
         for group in bucket(lengths, budget, numpy.arange(len(examples))):
             batch = task.collate([examples[index] for index in group]).to(device)
             loss, count = task.loss(network(batch, task.name), batch)

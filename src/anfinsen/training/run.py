@@ -67,7 +67,7 @@ def train(
         raise UsageError(
             "No task was named.", remedy="Name one, for example: anfinsen train localization --out runs/mine"
         )
-    _refuse(strategy, tasks, recipe)
+    refuse(strategy, len(tasks), recipe)
     runtime.seed_everything(recipe.train.seed)
     tasks = adjusted(tasks, recipe)
     # with stages the hottest one decides what may be kept and what cannot be trained at all
@@ -191,21 +191,21 @@ def data_hash(examples: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def _refuse(strategy: Strategy, tasks: Sequence[Task], recipe: Recipe) -> None:
-    """What a strategy cannot train as one process would."""
+def refuse(strategy: Strategy, tasks: int, recipe: Recipe) -> None:
+    """Refuse what a strategy cannot train as one process would; `tasks` is how many."""
     if not strategy.shards:
         return
     if recipe.mode == "frozen" or recipe.stages:
         raise UsageError(
             "Heads on a body that rests are too small to be cut into pieces.",
-            remedy='Take --strategy ddp, or mode = "full" or "lora" without stages.',
+            remedy="Take --strategy ddp, or --mode full or lora without --heat.",
         )
     if not strategy.whole_matrices and recipe.train.optimizer == "muon":
         raise ConfigError(
             f"Muon needs whole matrices, and {strategy.name} lays weights end to end.",
             remedy="Take --strategy fsdp, or --set train.optimizer=adamw.",
         )
-    if not strategy.whole_matrices and len(tasks) > 1:
+    if not strategy.whole_matrices and tasks > 1:
         raise UsageError(
             f"With {strategy.name} a step would move the heads of all tasks and not only of the one it asks.",
             remedy="Take --strategy fsdp, or train one task.",

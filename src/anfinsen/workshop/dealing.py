@@ -174,9 +174,10 @@ def _folds(
             break
     largest = max(Counter(families.tolist()).values())
     what = "families of relatives stay together" if by_family else "each protein by itself, at random"
-    sentence = f"{folds} rounds over {len(found):,} rows, each row once in the test; {what}" + (
-        f" ({len(set(families.tolist())):,} families, the largest has {largest:,} rows)." if by_family else "."
-    )
+    sentence = (
+        f"in {folds} rounds, each of which puts other rows aside, learns from the rest and is asked about those, so "
+        f"that each of the {len(found):,} rows is asked once by a network that has not seen it; {what}"
+    ) + (f" ({len(set(families.tolist())):,} families, the largest has {largest:,} rows)." if by_family else ".")
     return rounds, f"{folds} folds of {noun}", sentence
 
 
@@ -224,11 +225,11 @@ def _fold_leaks(rounds: Sequence[Round], relatives: Relatives, found: Labelled) 
     counts = Counter(bands.tolist())
     related = len(found) - counts[BANDS[0]]
     if not related:
-        text = f"None of the {len(found):,} proteins has a relative of 30 % identity or more among those that its "
-        findings = [Finding("info", "twins", text + "judge had learned from.", 0.0)]
+        text = f"None of the {len(found):,} proteins is asked of a network that has learned from a relative of it "
+        findings = [Finding("info", "twins", text + "(30 % identity or more).", 0.0)]
     else:
-        text = f"{related:,} of {len(found):,} proteins ({related / len(found):.0%}) have a relative of 30 % identity "
-        text += "or more among those that their judge had learned from: new proteins will do worse."
+        text = f"{related:,} of {len(found):,} proteins ({related / len(found):.0%}) are asked of a network that has "
+        text += "learned from a relative of them (30 % identity or more): new proteins will do worse."
         findings = [Finding("error" if counts[BANDS[-1]] else "warning", "relatives", text, related / len(found))]
     return findings, dict(enumerate(bands.tolist()))
 

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from anfinsen import runtime
 from anfinsen.data.example import Example
 from anfinsen.data.leaks import BANDS
+from anfinsen.distributed.strategy import Strategy
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
@@ -31,6 +33,7 @@ from anfinsen.tasks.ask import ask, validation_loss
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import Answer, Floats, Label, Number, Tokens
 from anfinsen.training.engine import Watch
+from anfinsen.training.recipe import Recipe
 from anfinsen.training.run import train
 from anfinsen.workshop.plan import Plan, score
 from anfinsen.workshop.probe import Floats as Features
@@ -54,6 +57,28 @@ class Fitted:
     bands: tuple[Score, ...]
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Where a plan is carried out, on how many processes, and who is told."""
+
+    out: Path
+    watch: Sequence[Watch]
+    say: Say
+    before: Before | None
+    strategy: Strategy
+
+    def train(self, task: Task, recipe: Recipe, start: Bundle) -> Bundle:
+        """The training whose network is kept."""
+        return train(
+            [task], recipe, self.out, start=start, watch=self.watch, before=self.before, strategy=self.strategy
+        )
+
+    def train_round(self, number: int, task: Task, recipe: Recipe, start: Bundle, best: _Best) -> Bundle:
+        """A training whose network is judged and let go."""
+        place = self.out / "rounds" / str(number)
+        return train([task], recipe, place, start=start, watch=[best], strategy=self.strategy)
+
+
 def fit(
     plan: Plan,
     out: Path,
@@ -61,20 +86,23 @@ def fit(
     watch: Sequence[Watch] = (),
     say: Say = lambda sentence: None,
     before: Before | None = None,
+    strategy: Strategy | None = None,
 ) -> Fitted:
     """Train and judge as planned, in the folder `out`; a run that was stopped goes on where it was.
 
-    `before` is shown the network that is kept, before it learns.
+    `before` is shown the network that is kept, before it learns. Of several processes (`strategy`) each calls this with
+    the same plan, they train together, and one writes.
     """
+    run = _Run(out, watch, say, before, strategy or Strategy())
     lines = list(_lines(plan))
     rivals = list(plan.scores)
     if all(line is not None for line, _ in lines):
         found = iter(probe_answers(line, rows, plan.task()) for line, rows in lines if line is not None)
         rivals += plan.rivals(lambda one: next(found), PROBE)
     if plan.deal.is_folded:
-        bundle, answers = _in_rounds(plan, [line for line, _ in lines], out, watch, say, before)
+        bundle, answers = _in_rounds(plan, [line for line, _ in lines], run)
     else:
-        bundle, answers = _once(plan, lines[0][0], out, watch, before)
+        bundle, answers = _once(plan, lines[0][0], run)
     task = plan.task()
     mine = plan.scored(bundle.label, answers, (*task.metrics, *_calibration_metrics(task)))
     bands = [] if task.of_pairs else _by_band(plan, task, bundle.label, answers)
@@ -83,8 +111,10 @@ def fit(
     )
     bundle.records = {plan.name: record, **bundle.records}  # its card begins with it
     bundle.provenance |= {"split": plan.deal.sentence, "body": plan.start.name}
-    bundle.save(out / "bundle")
-    return Fitted(plan, Bundle.load(out / "bundle"), (*mine, *rivals), tuple(bands))
+    run.strategy.save(partial(bundle.save, out / "bundle"))
+    if run.strategy.leads:  # what is told is told of what was written
+        bundle = Bundle.load(out / "bundle")
+    return Fitted(plan, bundle, (*mine, *rivals), tuple(bands))
 
 
 def _lines(plan: Plan) -> Iterator[tuple[Line | None, Features]]:
@@ -116,50 +146,46 @@ def _begun(plan: Plan, task: Task, line: Line | None, *, with_heads: bool) -> Bu
     return Bundle(start.name, network, records, reaches, sha256=start.sha256)
 
 
-def _once(
-    plan: Plan, line: Line | None, out: Path, watch: Sequence[Watch], before: Before | None
-) -> tuple[Bundle, list[Answer]]:
+def _once(plan: Plan, line: Line | None, run: _Run) -> tuple[Bundle, list[Answer]]:
     (one,) = plan.deal.rounds
     task = plan.task(one)
-    bundle = train(
-        [task], plan.recipe, out, start=_begun(plan, task, line, with_heads=True), watch=watch, before=before
-    )
+    bundle = run.train(task, plan.recipe, _begun(plan, task, line, with_heads=True))
     test = plan.examples(one.test)
     outputs = [answer[task.name] for answer in ask(bundle.network.eval(), [task], test)]
     return bundle, task.answers(outputs, test, bundle.records[task.name].calibration)
 
 
-def _in_rounds(
-    plan: Plan, lines: Sequence[Line | None], out: Path, watch: Sequence[Watch], say: Say, before: Before | None
-) -> tuple[Bundle, list[Answer]]:
+def _in_rounds(plan: Plan, lines: Sequence[Line | None], run: _Run) -> tuple[Bundle, list[Answer]]:
     outputs: list[list[Floats]] = []
     best_steps = []
     for number, (one, line) in enumerate(zip(plan.deal.rounds, lines, strict=True), 1):
         task = plan.task(one)
         begun = _begun(plan, task, line, with_heads=False)
         best = _Best(validation_loss(begun.network.eval(), task, plan.examples(one.stop)))
-        bundle = train([task], plan.recipe, out / "rounds" / str(number), start=begun, watch=[best])
+        bundle = run.train_round(number, task, plan.recipe, begun, best)
         if plan.rests:  # it remembers what it has read
             bundle.network.body = plan.start.network.body
         test = plan.examples(one.test)
         outputs.append([answer[task.name] for answer in ask(bundle.network.eval(), [task], test)])
-        best_steps.append(best.step)
-        say(f"Round {number} of {len(lines)}: learned from {len(one.train):,} proteins, {best}.")
+        best_steps.append(round(run.strategy.agree(best.step)))  # one process is told of the steps
+        run.say(f"Round {number} of {len(lines)}: learned from {len(one.train):,} proteins, {best}.")
     kept, recipe = plan.last(), plan.recipe
     task = plan.task(kept)
     known = plan.examples(kept.train) if kept is not None else plan.found.examples
     if kept is None:
         steps = max(1, int(numpy.median(best_steps)))
-        say(f"Now once more on all {len(known):,} proteins, for {steps:,} steps, as many as were best in the middle.")
+        run.say(
+            f"Now once more on all {len(known):,} proteins, for {steps:,} steps, as many as were best in the middle."
+        )
         # it learns from every row, so none is left that could judge it
         loop = recipe.train.replaced(steps=steps, judge_every=steps, patience=0)
         recipe = recipe.replaced(train=loop.model_dump(), validate_on=0)
     else:
-        say(f"Now once more on {len(known):,} proteins; the other {len(kept.stop):,} tell when a heat is over.")
+        run.say(f"Now once more on {len(known):,} proteins; the other {len(kept.stop):,} tell when a heat is over.")
     resting = Network(plan.start.network.body, {}).eval()
     line = fit_line(features(resting, task, known), known, task) if lines[0] is not None else None
     begun = _begun(plan, task, line, with_heads=True)
-    bundle = train([task], recipe, out, start=begun, watch=watch, before=before)
+    bundle = run.train(task, recipe, begun)
     return bundle, _calibrated(plan, bundle, outputs)
 
 

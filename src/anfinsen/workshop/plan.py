@@ -72,6 +72,8 @@ class Plan:
     pace: Pace
     seen: int = 0
     """Proteins whose answers to other questions the body has learned from."""
+    seen_for: tuple[tuple[str, int], ...] = ()
+    """Of each of those questions, of how many of the proteins; the most first."""
 
     @property
     def rests(self) -> bool:
@@ -142,7 +144,8 @@ def make_plan(
             return fit(plan.examples(numpy.concatenate([one.train, one.stop])), asked, plan.task(one))
 
         scores += plan.rivals(answer, baseline.name)
-    return replace(plan, scores=tuple(scores), pace=_pace(plan), seen=_seen(opened, found))
+    seen, seen_for = _seen(opened, found)
+    return replace(plan, scores=tuple(scores), pace=_pace(plan), seen=seen, seen_for=seen_for)
 
 
 def read_and_deal(
@@ -214,10 +217,16 @@ def _open(recipe: Recipe, start: str | Path | None) -> Bundle:
     return bundle
 
 
-def _seen(start: Bundle, found: Labelled) -> int:
-    """How many proteins, or near twins of them, the body was trained on with answers to its own tasks."""
+def _seen(start: Bundle, found: Labelled) -> tuple[int, tuple[tuple[str, int], ...]]:
+    """How many proteins, or near twins of them, the body was trained on with answers: in all, and by its tasks."""
     chains = found.chains() if not found.of_pairs else sorted(set(found.chains()))
-    return sum(any((reach.nearest(chain)[0] or 0.0) >= TWIN for reach in start.reaches.values()) for chain in chains)
+    known = {
+        name: numpy.array([(reach.nearest(chain)[0] or 0.0) >= TWIN for chain in chains])
+        for name, reach in start.reaches.items()
+    }
+    by_task = {name: int(some.sum()) for name, some in known.items() if some.any()}
+    most_first = tuple(sorted(by_task.items(), key=lambda one: (-one[1], one[0])))
+    return int(numpy.any(list(known.values()), axis=0).sum()) if known else 0, most_first
 
 
 def _settled(recipe: Recipe, found: Labelled, dealt: Deal, name: str) -> Recipe:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anfinsen.errors import UsageError
 from anfinsen.training.space import with_settings
-from anfinsen.training.sweep import Swept
+from anfinsen.training.study import Swept
 from anfinsen.training.trial import Trials
 from anfinsen.workshop.fitting import Fitted, fit
 from anfinsen.workshop.plan import Plan

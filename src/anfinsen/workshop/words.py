@@ -15,7 +15,7 @@ from anfinsen.report.draw import score_figure
 from anfinsen.report.standing import find_standing, metric_title
 from anfinsen.tasks.metrics import METRICS
 from anfinsen.tasks.targets import CLASS_COVERAGE, CLASS_ROWS, FLOOR
-from anfinsen.workshop.fitting import Fitted
+from anfinsen.workshop.fitting import PROBE, Fitted
 from anfinsen.workshop.plan import Plan
 
 FEW = 30
@@ -45,14 +45,20 @@ def plan_lines(plan: Plan) -> Iterator[tuple[str, str]]:
     for finding in plan.deal.findings:
         yield finding.level, str(finding)
     if plan.seen:
-        yield (
-            "warning",
-            f"{plan.seen:,} of {_proteins(plan):,} proteins were already seen by the body '{plan.start.name}' with "
-            f"answers to its own tasks ({', '.join(plan.start.reaches)}). If your question is like one of these, the "
-            "score below flatters: judge by proteins that you measured yourself.",
-        )
+        yield "warning", _met_before(plan)
     yield "info", _rivals(plan)
     yield "info", _cost(plan)
+
+
+def _met_before(plan: Plan) -> str:
+    """What of the table the body has learned from already, and what that does to the score."""
+    tasks = [f"{name} ({count:,})" for name, count in plan.seen_for]
+    more = f" and {len(tasks) - _SHOWN} more" if len(tasks) > _SHOWN else ""
+    return (
+        f"The body '{plan.start.name}' has met {plan.seen:,} of your {_proteins(plan):,} proteins before, or near "
+        f"twins of them, when it learned questions of its own: {', '.join(tasks[:_SHOWN])}{more}. If yours is like one "
+        "of these, the score below flatters: judge by proteins that you measured yourself."
+    )
 
 
 def _contents(plan: Plan) -> str:
@@ -100,18 +106,21 @@ def _rivals(plan: Plan) -> str:
 def _cost(plan: Plan) -> str:
     train, rounds = plan.recipe.train, len(plan.deal.rounds)
     moves = {
-        "frozen": "The body rests; a small head on top learns, beginning as a straight line through the body's states",
-        "lora": "The head and small corrections of the body (adapters) learn",
-        "full": "The head and the whole body learn",
+        "frozen": "the body (the language model, which has read many proteins) rests, and a small head on top learns "
+        "your question, beginning as a straight line through what the body makes of a protein",
+        "lora": "a head on top learns your question, and with it small corrections (adapters) in the body, the "
+        "language model, which has read many proteins",
+        "full": "a head on top learns your question, and with it the whole body, the language model",
     }[plan.recipe.mode]
     moves = _heats(plan) if plan.recipe.stages else moves
     kept = "that is kept" if plan.recipe.stages else "on all rows"
     times = f"{rounds} trainings to be judged and one {kept}" if rounds > 1 else "one training"
     memory = f" and {plan.pace.bytes / 1e9:.1f} GB of memory" if plan.pace.bytes else ""
     return (
-        f"{moves}: {times}, of up to {train.steps:,} steps of about {train.tokens:,} residues; it stops by itself when "
-        f"proteins that it does not learn from gain nothing. About {duration(plan.pace.seconds)}{memory} on this "
-        f"machine (two batches were tried: {plan.pace.speed:,} residues a second)."
+        f"How it learns: {moves}. That takes {times}, each of at most {train.steps:,} steps of about {train.tokens:,} "
+        "residues; one stops by itself when it no longer gets better on proteins that it does not learn from. About "
+        f"{duration(plan.pace.seconds)}{memory} on this machine (two batches were tried: {plan.pace.speed:,} residues "
+        "a second)."
     )
 
 
@@ -124,7 +133,7 @@ def _heats(plan: Plan) -> str:
         "blazing": "blazing (the whole body)",
     }
     heats = ", ".join(what[heat] for heat in plan.recipe.stages)
-    return f"It rises from heat to heat, each until it gains no more, and what does not help is dropped: {heats}"
+    return f"it rises from heat to heat, each until it gains no more, and what does not help is dropped: {heats}"
 
 
 def card_lines(fitted: Fitted) -> Iterator[tuple[str, str]]:
@@ -134,6 +143,8 @@ def card_lines(fitted: Fitted) -> Iterator[tuple[str, str]]:
     if standing is None:
         yield "warning", "No score exists for these answers: too few proteins were judged, or all of one kind."
         return
+    if plainly := _plainly(standing.score, plan):
+        yield "info", plainly
     yield "info", f"{standing.headline}; {standing.circumstance.replace(' proteins,', f' {plan.found.noun}s,')}."
     for rival in standing.baselines:
         yield "info", f"  beside it: {rival.model} {figure(rival)}"
@@ -167,11 +178,32 @@ def card_lines(fitted: Fitted) -> Iterator[tuple[str, str]]:
         )
 
 
+def _plainly(score: Score, plan: Plan) -> str:
+    """The headline as one would tell a friend; nothing for scores that have no such words."""
+    if score.n is None or score.low is None or score.high is None:
+        return ""
+    asked = f"Asked about {score.n:,} {plan.found.noun}s that it had not learned from, it was"
+    if score.metric == "accuracy":
+        low, high = 100 * score.low, 100 * score.high
+        return (
+            f"{asked} right about {round(score.value * score.n):,}. Of 100 others like them it should be right about "
+            f"{low:.0f} to {high:.0f}."
+        )
+    if score.metric == "accuracy per residue":
+        return f"{asked} right about {100 * score.value:.0f} of 100 residues."
+    if score.metric in ("rmse", "rmse per residue"):
+        unit = f" {plan.found.unit}".rstrip()
+        return f"{asked} typically off by {score_figure(score.value)}{unit} (large misses count more)."
+    return ""
+
+
 def _verdict(fitted: Fitted) -> str:
     standing = find_standing(fitted.scores, fitted.plan.task())
     assert standing is not None  # asked only where there is one
     if standing.baselines and standing.verdict.startswith("It does not beat"):
         best = standing.baselines[0].model
+        if best == PROBE:
+            return f"{standing.verdict} The network began as that line; what it learned on top brought nothing here."
         return (
             f"{standing.verdict} The bundle answers with the network all the same, because '{best}' cannot be put into "
             "it; on this table you lose nothing by the simple rule."
@@ -186,8 +218,8 @@ def _calibration(fitted: Fitted) -> Iterator[str]:
     if row := mine.get("coverage"):
         what = "set of classes" if fitted.plan.found.kind == "label" else "interval"
         yield (
-            f"Its {what} should hold the truth nine times in ten; it did so in {row.value:.0%} of {row.n:,} {noun}s "
-            f"({figure(row)}), which the calibration had not seen."
+            f"Its {what} should hold the truth nine times in ten; over {row.n:,} {noun}s that the calibration had not "
+            f"seen it did so with a share of {figure(row)}."
         )
         count = int(fitted.bundle.records[fitted.plan.name].calibration.get("n", 0))
         yield from _class_promise(fitted)
