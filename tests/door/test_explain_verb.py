@@ -59,8 +59,17 @@ def test_the_verb_writes_tracks_substitutions_lines_and_page(bundle: Path, tmp_p
     assert "".join(row["residue"] for row in rows) == sequence
     (table,) = (out / "substitutions").glob("*.csv")
     assert table.read_text(encoding="utf-8").startswith("position,wild_type,mutant,score")
+    (joined,) = (out / "attention").glob("*.csv")
+    with joined.open(encoding="utf-8", newline="") as file:
+        pairs = list(csv.DictReader(file))
+    assert len(pairs) == len(line["attention"]["pairs"]) == len(sequence)
+    assert all(sequence[int(one["first"]) - 1] + sequence[int(one["second"]) - 1] == one["residues"] for one in pairs)
+    assert (
+        not pairs[0]["touch"] and line["attention"]["contacts"] is None and line["attention"]["faithfulness"]["n"] == 20
+    )
     page = (out / "explanation.html").read_text(encoding="utf-8")
-    assert "<script" not in page and page.count('class="credits"') == 1
+    assert "<script" not in page and page.count('class="credits"') == 1 and page.count('class="arc"') == len(sequence)
+    assert "was not measured: take it for little" in page
     assert not (out / "structures").exists()
 
 
@@ -75,6 +84,11 @@ def test_a_structure_comes_back_with_its_credits_as_b_factors(bundle: Path, tmp_
     credits = line["credits"][view]
     largest = max(map(abs, credits))
     assert factors == pytest.approx([50 + 50 * credit / largest for credit in credits], abs=0.02)
+    (joined,) = (out / "attention").glob("*.csv")
+    with joined.open(encoding="utf-8", newline="") as file:
+        touch = [row["touch"] for row in csv.DictReader(file)]
+    found = line["attention"]["contacts"]
+    assert set(touch) <= {"True", "False"} and found["share"] == pytest.approx(touch.count("True") / found["n"])
 
 
 def test_a_wrong_task_lists_those_of_the_bundle(bundle: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from anfinsen.drug.molecule import Molecule, without_atoms
 from anfinsen.drug.reading import read_molecules
 from anfinsen.errors import InputError, UsageError
-from anfinsen.explain.binding import _lost, _spread, judge, parts_of
+from anfinsen.explain.binding import _lost, _spread, believe, parts_of
 from anfinsen.inference.affinity_pocket import mean_state, read_pockets, say
 from anfinsen.structure.protein import Protein
 
@@ -30,9 +30,11 @@ def test_planted_weights_are_found_to_the_last_digit_and_sum_to_the_answer() -> 
     assert whole.tolist() == [1.5, 1.5, 5.0]
 
 
-def test_deletion_believes_planted_weights_and_neither_their_opposite_nor_chance() -> None:
-    found, opposite, *chance = judge([PLANTED, -PLANTED, *DRAW.normal(size=(20, 24))], SETS, answer)
-    assert found.is_faithful and found.score > 0.2
+def test_planted_weights_are_believed_and_neither_their_opposite_nor_chance() -> None:
+    views = {str(at): view for at, view in enumerate([PLANTED, -PLANTED, *DRAW.normal(size=(20, 24))])}
+    found, opposite, *chance = believe(views, SETS, answer).values()
+    assert found.is_faithful and found.score > 0.4
+    assert found.deletion[[0, -1]] == pytest.approx([10, 5]) and found.insertion[[0, -1]] == pytest.approx([5, 10])
     assert not opposite.is_faithful and opposite.score < opposite.low
     assert sum(one.is_faithful for one in chance) < 6, "one in twenty is believed by chance"
 

@@ -17,7 +17,7 @@ from anfinsen.errors import BundleError, InputError, UsageError
 from anfinsen.explain.attribution import attribute
 from anfinsen.explain.counterfactual import substitutions
 from anfinsen.explain.explanation import Explanation, explain
-from anfinsen.explain.faithfulness import judge
+from anfinsen.explain.faithfulness import judge, ranked, shuffled
 from anfinsen.explain.lens import Lens
 from anfinsen.models.network import Network
 from anfinsen.structure.protein import Protein
@@ -128,7 +128,8 @@ def test_only_the_residues_that_can_move_the_number_are_credited(planted: Lens) 
 def test_a_planted_truth_is_faithful_and_its_opposite_is_not(planted: Lens) -> None:
     found = attribute(planted)
     noise = numpy.random.default_rng(0).standard_normal(len(SEQUENCE))
-    faith = judge(planted, {"truth": found.gradients, "lie": -found.gradients, "noise": noise}, orders=30)
+    views = {"truth": ranked(found.gradients), "lie": ranked(-found.gradients), "noise": ranked(noise)}
+    faith = judge(planted.without, len(SEQUENCE), views, shuffled(len(SEQUENCE), 30))
     assert faith["truth"].is_faithful and faith["truth"].beaten == 30
     assert faith["lie"].score < faith["lie"].low and not faith["lie"].is_faithful
     assert not faith["noise"].is_faithful

@@ -17,7 +17,7 @@ import torch
 from captum.attr import IntegratedGradients, Occlusion
 from numpy.typing import NDArray
 
-from anfinsen.explain.lens import BUDGET, Lens
+from anfinsen.explain.lens import Lens
 
 STEPS = 64
 """Steps from the hidden chain to the whole one; more make the sum more exact."""
@@ -39,13 +39,12 @@ class Attribution:
 
 def attribute(lens: Lens, *, steps: int = STEPS) -> Attribution:
     """Both views of one protein."""
-    length, dim = lens.embedded.shape[1:]
-    together = max(1, BUDGET // (length + 2))
+    dim = lens.embedded.shape[-1]
     gradients, delta = IntegratedGradients(lens).attribute(
         lens.embedded,
         baselines=lens.hidden,
         n_steps=steps,
-        internal_batch_size=together,
+        internal_batch_size=lens.together,
         return_convergence_delta=True,
     )
     with torch.no_grad():
@@ -53,7 +52,7 @@ def attribute(lens: Lens, *, steps: int = STEPS) -> Attribution:
             lens.embedded,
             sliding_window_shapes=(1, dim),
             baselines=lens.hidden,
-            perturbations_per_eval=together,
+            perturbations_per_eval=lens.together,
         )
     return Attribution(
         value=float(lens.of(lens.embedded)[0]),

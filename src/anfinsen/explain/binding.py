@@ -2,19 +2,19 @@
 
     an atom, a ring or chain of atoms, or a stretch of residues is taken away -> the answer is asked again
       -> what falls by much held the answer up -> credits of atoms (A,) and of residues (L,), in units of the affinity
-      -> deletion: the most credited first, against random orders -> how far the credits can be believed
+      -> taken away, and put back alone, the most credited first -> how far the credits can be believed
 
 It is asked of the judge that knows neither side, since one that recognises the drug by name needs no atom. It is the
 model's reason and not the protein's: nobody showed the model a binding site. An atom's credit is the mean of what is
 lost without it alone and of its share of what is lost without its whole ring or chain, since a model that still sees
-the rest of a ring hardly misses one atom. The score is the area between the curve of random orders and ours, as a share
-of the widest span that any curve reached (Petsiuk et al. 2018, arXiv 1806.07421): 0 is chance, below 0 is worse.
+the rest of a ring hardly misses one atom. How it is judged says `faithfulness`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy
 from numpy.typing import NDArray
@@ -24,16 +24,13 @@ from scipy.sparse.csgraph import connected_components
 from anfinsen.data.profile import profiles
 from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Molecule, without_atoms
+from anfinsen.explain.faithfulness import ORDERS, Faithfulness, judge, ranked, shuffled
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.structure.protein import Protein
 
 STRETCH = 16
 """Residues that are taken away together."""
-POINTS = 9
-"""Points of a deletion curve, both ends included."""
-ORDERS = 20
-"""Random orders that credits are held against."""
-SEED = 8
+_NONE = numpy.zeros(0, dtype=numpy.int64)
 
 Floats = NDArray[numpy.float64]
 Places = NDArray[numpy.int64]
@@ -48,16 +45,8 @@ class Credits:
 
     weights: Floats
     """(n,) what the answer loses without each atom or residue, in units of the affinity."""
-    score: float
-    """How much sooner the answer falls than in random orders; 0 is chance."""
-    low: float
-    high: float
-    """95 % of random orders score between these."""
-
-    @property
-    def is_faithful(self) -> bool:
-        """Better than what 95 % of random orders reach."""
-        return self.score > self.high
+    faithfulness: Faithfulness | None = None
+    """How they stand beside random orders; none where nobody asked."""
 
 
 @dataclass(frozen=True)
@@ -70,53 +59,40 @@ class Reason:
     @property
     def is_judged(self) -> bool:
         """Whether it was held against random orders."""
-        return not numpy.isnan(self.atoms.score)
+        return self.atoms.faithfulness is not None
 
     def sentence(self) -> str:
-        """Whether to believe the picture."""
+        """Whether to believe the picture; empty where nobody asked."""
         said = [
-            f"{what} {'can be believed' if one.is_faithful else 'are no better than chance'} "
-            f"(deletion score {one.score:.2f}, chance reaches {one.high:.2f})"
+            f"{what} {'can be believed' if faith.is_faithful else 'are no better than chance'} "
+            f"(deletion score {faith.score:.2f}, chance reaches {faith.high:.2f})"
             for what, one in (("the coloured atoms", self.atoms), ("the coloured stretches", self.residues))
+            if (faith := one.faithfulness) is not None
         ]
-        return f"Taking away in order of weight: {said[0]}; {said[1]}."
+        return f"Taking away in order of weight: {'; '.join(said)}." if said else ""
 
 
 def reason(predictor: AffinityPredictor, protein: Protein, molecule: Molecule, *, orders: int = ORDERS) -> Reason:
-    """What of the molecule and of the protein held the answer up, judged by deletion against so many random orders.
-
-    Without random orders nothing is judged, and the scores are NaN.
-    """
+    """What of the molecule and of the protein held the answer up, judged against so many random orders, or none."""
     ask_atoms, ask_residues = _askers(predictor, protein, molecule)
     every = [numpy.array([at]) for at in range(molecule.heavy_atoms)]
     cuts = [numpy.arange(cut, min(cut + STRETCH, len(protein))) for cut in range(0, len(protein), STRETCH)]
     views = [_spread(_lost(ask_atoms, sets), sets, molecule.heavy_atoms) for sets in (every, parts_of(molecule))]
     atoms, stretches = (views[0] + views[1]) / 2, _lost(ask_residues, cuts)
-    judged = [
-        judge([weights], sets, ask, orders)[0] if orders else Credits(weights, *[numpy.nan] * 3)
+    faiths = [
+        believe({"": weights}, sets, ask, orders)[""] if orders else None
         for weights, sets, ask in ((atoms, every, ask_atoms), (stretches, cuts, ask_residues))
     ]
-    return Reason(judged[0], replace(judged[1], weights=_spread(stretches, cuts, len(protein))))
+    return Reason(Credits(atoms, faiths[0]), Credits(_spread(stretches, cuts, len(protein)), faiths[1]))
 
 
-def judge(views: Sequence[Floats], sets: Sets, ask: Ask, orders: int = ORDERS) -> list[Credits]:
-    """Hold the order of each view's credits of n sets (n,) against the same random orders of them."""
-    generator = numpy.random.default_rng(SEED)
-    count = len(sets)
-    steps = numpy.unique(numpy.linspace(0, count, min(POINTS, count + 1)).round().astype(int))
-    ranked = [numpy.argsort(-view, kind="stable") for view in views]
-    ranked += [generator.permutation(count) for _ in range(orders)]
-    hidden = [numpy.concatenate([sets[at] for at in order[:step]] or [numpy.zeros(0, numpy.int64)])
-              for order in ranked for step in steps]  # fmt: skip
-    curves = ask(hidden).reshape(len(ranked), len(steps))
-    span = float(numpy.ptp(curves)) or 1.0
-    areas = ((curves[:, 1:] + curves[:, :-1]) / 2 * numpy.diff(steps / count)).sum(1) / span
-    chance = areas[len(views) :]
-    low, high = numpy.quantile(chance.mean() - chance, (0.025, 0.975))
-    return [
-        Credits(view, float(chance.mean() - area), float(low), float(high))
-        for view, area in zip(views, areas[: len(views)], strict=True)
-    ]
+def believe(views: Mapping[str, Floats], sets: Sets, ask: Ask, orders: int = ORDERS) -> dict[str, Faithfulness]:
+    """How far each view's credits of n sets (n,) can be believed."""
+
+    def without(hidden: NDArray[numpy.bool_]) -> Floats:
+        return ask([numpy.concatenate([*itertools.compress(sets, one), _NONE]) for one in hidden])
+
+    return judge(without, len(sets), {name: ranked(view) for name, view in views.items()}, shuffled(len(sets), orders))
 
 
 def parts_of(molecule: Molecule) -> list[Places]:
@@ -134,7 +110,7 @@ def parts_of(molecule: Molecule) -> list[Places]:
 
 def _lost(ask: Ask, sets: Sets) -> Floats:
     """What the answer loses without each of some sets (n,)."""
-    said = ask([numpy.zeros(0, dtype=numpy.int64), *sets])
+    said = ask([_NONE, *sets])
     lost: Floats = said[0] - said[1:]
     return lost
 
@@ -169,7 +145,7 @@ def _askers(predictor: AffinityPredictor, protein: Protein, molecule: Molecule) 
             means.append(kept.mean(0) if len(kept) else numpy.zeros(states.shape[1]))
         return profiles(texts, bundle.word_weights).astype(numpy.float64), numpy.stack(means).astype(numpy.float64)
 
-    whole = side([numpy.zeros(0, dtype=numpy.int64)])
+    whole = side([_NONE])
 
     def without_atom_sets(hidden: Sets) -> Floats:
         return likeness_of(without_atoms(molecule, [one.tolist() for one in hidden]), *whole)

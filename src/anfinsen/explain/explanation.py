@@ -1,15 +1,14 @@
-"""The whole explanation of one answer: credits, faithfulness, substitutions, and the sentences that go with them."""
+"""The whole explanation of one answer: credits, attention, substitutions, how far to believe each, and sentences."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy
-
 from anfinsen.data.example import Example
+from anfinsen.explain.attention import Attention, look
 from anfinsen.explain.attribution import Attribution, Credits, attribute
 from anfinsen.explain.counterfactual import Substitution, substitutions
-from anfinsen.explain.faithfulness import Faithfulness, judge
+from anfinsen.explain.faithfulness import Faithfulness, judge, ranked, shuffled
 from anfinsen.explain.lens import Asked, Lens
 from anfinsen.models.network import Network
 from anfinsen.tasks.base import Task
@@ -32,6 +31,7 @@ class Explanation:
     asked: Asked
     attribution: Attribution
     faithfulness: dict[str, Faithfulness]
+    attention: Attention
     substitutions: list[Substitution]
 
     @property
@@ -52,16 +52,15 @@ class Explanation:
             f"Explained is {self.asked.words}: {self.attribution.value:.2f}{unit} here, "
             f"{self.attribution.hidden:.2f}{unit} for a chain of hidden residues."
         )
-        score = f"{faith.score:.2f}, where 95% of random orders lie between {faith.low:.2f} and {faith.high:.2f}"
         if not faith.is_faithful:
-            doubt = f"Do not read the colours: they say no more than random ones (faithfulness {score})."
+            doubt = f"Do not read the colours: they say no more than random ones (faithfulness {faith.words})."
             return [given, doubt, self._changes()]
         sequence = self.example.protein.sequence
-        top = [f"{sequence[place]}{place + 1}" for place in numpy.argsort(-credits, kind="stable")[:NAMED]]
+        top = [f"{sequence[place]}{place + 1}" for place in ranked(credits)[:NAMED]]
         leaned = f"It leans most on {_listed(top)} (by {self.better})."
         trust = (
             f"The order of the residues is better than {faith.beaten} of {faith.orders} random ones "
-            f"(faithfulness {score})."
+            f"(faithfulness {faith.words})."
         )
         return [given, leaned, trust, self._changes(), CAUTION]
 
@@ -82,8 +81,10 @@ def explain(network: Network, task: Task, example: Example, *, residue: int | No
     """Explain what a network in evaluation mode answers to one task about one protein."""
     lens = Lens(network, task, example, residue=residue)
     attribution = attribute(lens)
-    views = {GRADIENTS: attribution.gradients, OCCLUSION: attribution.occlusion}
-    return Explanation(example, task, lens.asked, attribution, judge(lens, views), substitutions(lens))
+    views = {GRADIENTS: ranked(attribution.gradients), OCCLUSION: ranked(attribution.occlusion)}
+    length = len(example.protein)
+    faithfulness = judge(lens.without, length, views, shuffled(length))
+    return Explanation(example, task, lens.asked, attribution, faithfulness, look(lens), substitutions(lens))
 
 
 def _listed(words: list[str]) -> str:

@@ -5,6 +5,9 @@
 A residue is hidden by a zero embedding, which is what the language model saw where a residue was masked. The training
 form of the encoder is used, because the form for inference has no gradients. The number is what the network itself
 says, before it is calibrated: a quantity, or the log-odds of the answered class against all others.
+
+Two residues can be parted too: no head of any layer then looks from one to the other (Geva et al. 2023, arXiv
+2304.14767, call it attention knockout).
 """
 
 from __future__ import annotations
@@ -13,8 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import pack
@@ -22,7 +28,7 @@ from anfinsen.data.example import Example
 from anfinsen.errors import BundleError, InputError, UsageError
 from anfinsen.hub.body import bare
 from anfinsen.models.attention import rotary_turns
-from anfinsen.models.encoder import Encoder
+from anfinsen.models.encoder import Block, Encoder
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.targets import Label, Number, Tokens
@@ -94,16 +100,21 @@ class Lens:
         """The number asked about, (N,), of chains given as embeddings (N, L, C)."""
         return self.read(self.outputs(embedded))
 
-    def outputs(self, embedded: Tensor) -> Tensor:
-        """The head's outputs: (N, size), or (N, L, size) where each residue has its own."""
+    def outputs(self, embedded: Tensor, parted: Tensor | None = None) -> Tensor:
+        """The head's outputs: (N, size), or (N, L, size) where each residue has its own.
+
+        `parted` says which residues do not see each other, (N, L, L).
+        """
         count, length, dim = embedded.shape
         first, last = (part[None].expand(count, 1, dim) for part in (self._first, self._last))
         states = torch.cat((first, embedded, last), dim=1).flatten(0, 1)
         lengths = [length + 2] * count
         config = self.encoder.config
         turns = rotary_turns(lengths, config.dim // config.heads, states.device, config.rotary_precision)
+        # <cls> and <eos> see everybody and are seen by all
+        seen = None if parted is None else ~functional.pad(parted, (1, 1, 1, 1))[:, None]
         for block in self.encoder.blocks:
-            states = block(states, lengths, turns)
+            states = block(states, lengths, turns) if seen is None else _seeing(cast(Block, block), states, turns, seen)
         inside = self.encoder.last_norm(states).unflatten(0, (count, length + 2))[:, 1:-1]
         outputs: Tensor = self.head(
             inside.flatten(0, 1), [length] * count, self.conditions.expand(count, self.conditions.shape[1])
@@ -128,11 +139,29 @@ class Lens:
             return chosen
         return chosen.mean(1) if asked.residue is None else chosen[:, asked.residue]
 
+    @property
+    def together(self) -> int:
+        """Chains that are computed at once."""
+        return max(1, BUDGET // (self.embedded.shape[1] + 2))
+
     def of(self, embedded: Tensor) -> Tensor:
         """The number asked about for any count of chains (N, L, C), without gradients, a few at a time: (N,)."""
-        step = max(1, BUDGET // (self.embedded.shape[1] + 2))
         with torch.inference_mode():
-            return torch.cat([self(part) for part in embedded.split(step)])
+            return torch.cat([self(part) for part in embedded.split(self.together)])
+
+    def without(self, hidden: NDArray[numpy.bool_]) -> NDArray[numpy.float64]:
+        """The number with some residues hidden, (N, L) -> (N,)."""
+        kept = ~torch.from_numpy(hidden)
+        return self.of(self.embedded * kept[..., None]).double().numpy()
+
+    def parting(self, parted: Tensor) -> Tensor:
+        """The number where some residues do not see each other, (N, L, L) -> (N,)."""
+        with torch.inference_mode():
+            chains = [
+                self.read(self.outputs(self.embedded.expand(len(some), -1, -1), some))
+                for some in parted.split(self.together)
+            ]
+        return torch.cat(chains)
 
     def embedding_of(self, letters: Sequence[str]) -> Tensor:
         """What each of some residues looks like to the encoder, (len(letters), C), as it stands in this chain."""
@@ -161,3 +190,13 @@ class Lens:
             return Asked(words, "log-odds", best, place)
         name = target.labels[int(best[0])] if len(target.labels) > int(best[0]) else str(int(best[0]))
         return Asked(f"the answer {name!r}", "log-odds", best)
+
+
+def _seeing(block: Block, states: Tensor, turns: Tensor, seen: Tensor) -> Tensor:
+    """A block over N chains of T tokens of which not every two see each other: states (N * T, C), seen (N, 1, T, T)."""
+    projected = block.project(states, turns)
+    query, key, value = (part.unflatten(0, (len(seen), -1)).transpose(1, 2) for part in projected)
+    attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=seen, scale=block.scale)
+    states = states + block.mix(attended.transpose(1, 2).flatten(0, 1).flatten(1))
+    fed: Tensor = block.narrow(functional.gelu(block.widen(block.feed_norm(states))))
+    return states + fed

@@ -24,9 +24,11 @@ from anfinsen.drug.molecule import Molecule
 from anfinsen.drug.properties import MEANINGS
 from anfinsen.errors import InputError
 from anfinsen.explain.binding import ORDERS, Reason, reason
+from anfinsen.hub.record import Score
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.report.glossary import anchor
 from anfinsen.report.paper import make_template, write_page
+from anfinsen.report.standing import Standing, find_standing
 from anfinsen.report.tables import Row, write_refused, write_table
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.affinity import LIMITS, PUBLISHED, QUESTION, TERMS, say
@@ -36,6 +38,13 @@ COLUMNS = ("protein", "drug", "pkd", "low", "high")
 """The columns that others rely on; what follows them may grow."""
 REASONS = ("protein", "drug", "kind", "position", "name", "weight")
 """The columns of reasons.csv; positions count from 1, of atoms in the order of the standard formula."""
+SPLITS_ASKED = {
+    "both were measured, not together": "davis",
+    "the drug is new": "davis-cold-drug",
+    "the protein is new": "davis-cold-target",
+    "both are new": "davis-both-cold",
+}
+"""What is asked of a pair, and the split that judges it."""
 MOST_LINES = 1000
 """Pairs in the report; the table has all."""
 SCALE = (4.0, 11.0)
@@ -87,6 +96,7 @@ def write_drug_folder(
         remarks=remarks,
         terms=[(anchor(term), term, text) for term, text in sorted(TERMS.items(), key=lambda one: one[0].casefold())],
         limits=LIMITS,
+        standings=_standings(record.scores),
         scale=SCALE,
         about={
             "Model": record.name,
@@ -98,6 +108,16 @@ def write_drug_folder(
     )  # fmt: skip
     titled = zip(cards, why, strict=True)
     return [f"{card['title']}: {because.sentence()}" for card, because in titled] if is_judged else []
+
+
+def _standings(scores: Sequence[Score]) -> list[tuple[str, Standing]]:
+    """How often the tighter of two pairs is put first, by what is new in them, with the probes beside it."""
+    found = []
+    for asks, name in SPLITS_ASKED.items():
+        standing = find_standing([one for one in scores if (one.split, one.metric) == (name, "CI")], None)
+        if standing is not None:
+            found.append((asks, standing))
+    return found
 
 
 def _row(answer: Answer) -> Row:

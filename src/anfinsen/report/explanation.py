@@ -3,8 +3,9 @@
 explanation.jsonl           one protein a line: credits, curves of faithfulness, substitutions, sentences
 residues/ID.csv             one residue a row, for a spreadsheet or another viewer's track
 substitutions/ID.csv        one tried substitution a row: position, wild_type, mutant, score (the change)
+attention/ID.csv            one pair a row that attention joins, the strongest first, and whether the two touch
 structures/ID.pdb           where a structure was given: credits in the B-factor column, 50 is none
-explanation.html            the picture: which residues the answer leans on, and whether to believe it
+explanation.html            the pictures: what the answer leans on, what attention joins, and whether to believe it
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from markupsafe import Markup
 
 from anfinsen.explain.attribution import Credits
 from anfinsen.explain.explanation import Explanation
-from anfinsen.explain.faithfulness import Faithfulness
+from anfinsen.report.attention import PAIR, attention_json, attention_section, pairs
+from anfinsen.report.faithfulness import DIGITS, Way, faith_json, faith_plot, rounded
 from anfinsen.report.paper import make_template, write_page
-from anfinsen.report.plots import Axis, curve_plot
+from anfinsen.report.plots import Axis
 from anfinsen.report.tables import Row, safe_name, write_table, written_beside
 from anfinsen.structure.formats import STRUCTURE_ENDINGS
 from anfinsen.structure.protein import Protein
@@ -32,13 +34,20 @@ NEUTRAL, REACH = 50.0, 50.0
 LINE = 60
 """Residues in a line of the picture."""
 _WIDTH, _HEIGHT = 15, 30
-_DIGITS = 5
 
 
 def write_explanations(
-    folder: Path, explanations: Sequence[Explanation], *, about: Mapping[str, str], raw_csv: bool = False
+    folder: Path,
+    explanations: Sequence[Explanation],
+    *,
+    about: Mapping[str, str],
+    known: str = "",
+    raw_csv: bool = False,
 ) -> None:
-    """Write every file of the folder; each takes its place when it is whole."""
+    """Write every file of the folder; each takes its place when it is whole.
+
+    `known` is what was measured of contacts in the model's attention.
+    """
     with written_beside(folder / "explanation.jsonl") as file:
         for one in explanations:
             file.write(json.dumps(to_json(one), ensure_ascii=False) + "\n")
@@ -48,16 +57,17 @@ def write_explanations(
         columns = ["position", "author_number", "residue", *one.views]
         write_table(folder / "residues" / f"{name}.csv", columns, _residues(one), raw=raw_csv)
         changes: Iterator[Row] = (
-            {"position": s.position, "wild_type": s.wild_type, "mutant": s.mutant, "score": round(s.change, _DIGITS)}
+            {"position": s.position, "wild_type": s.wild_type, "mutant": s.mutant, "score": round(s.change, DIGITS)}
             for s in one.substitutions
         )
         table = folder / "substitutions" / f"{name}.csv"
         write_table(table, ["position", "wild_type", "mutant", "score"], changes, raw=raw_csv)
+        write_table(folder / "attention" / f"{name}.csv", PAIR, pairs(one), raw=raw_csv)
         coloured = coloured_structure(protein, one.views[one.better])
         if coloured is not None:
             with written_beside(folder / "structures" / f"{name}.pdb") as file:
                 file.write(coloured)
-    _write_page(folder / "explanation.html", explanations, about)
+    _write_page(folder / "explanation.html", explanations, about, known)
 
 
 def to_json(one: Explanation) -> dict[str, Any]:
@@ -69,14 +79,15 @@ def to_json(one: Explanation) -> dict[str, Any]:
         "task": one.task.name,
         "explained": one.asked.words,
         "unit": one.asked.unit,
-        "value": round(one.attribution.value, _DIGITS),
-        "hidden": round(one.attribution.hidden, _DIGITS),
-        "completeness_gap": round(one.attribution.gap, _DIGITS),
+        "value": round(one.attribution.value, DIGITS),
+        "hidden": round(one.attribution.hidden, DIGITS),
+        "completeness_gap": round(one.attribution.gap, DIGITS),
         "sentences": one.sentences(),
-        "credits": {name: _rounded(credits) for name, credits in one.views.items()},
-        "faithfulness": {name: _faith_json(faith) for name, faith in one.faithfulness.items()},
+        "credits": {name: rounded(credits) for name, credits in one.views.items()},
+        "faithfulness": {name: faith_json(faith) for name, faith in one.faithfulness.items()},
+        "attention": attention_json(one),
         "substitutions": [
-            {"variant": str(s), "value": round(s.value, _DIGITS), "change": round(s.change, _DIGITS)}
+            {"variant": str(s), "value": round(s.value, DIGITS), "change": round(s.change, DIGITS)}
             for s in one.substitutions
         ],
     }
@@ -107,48 +118,28 @@ def coloured_structure(protein: Protein, credits: Credits) -> str | None:
     return text
 
 
-def _faith_json(faith: Faithfulness) -> dict[str, Any]:
-    return {
-        "score": round(faith.score, _DIGITS),
-        "random_low": round(faith.low, _DIGITS),
-        "random_high": round(faith.high, _DIGITS),
-        "beaten": faith.beaten,
-        "n": faith.orders,
-        "is_faithful": faith.is_faithful,
-        "share": _rounded(faith.shares),
-        "deletion": _rounded(faith.deletion),
-        "insertion": _rounded(faith.insertion),
-        "random_deletion": _rounded(faith.random_deletion),
-        "random_insertion": _rounded(faith.random_insertion),
-    }
-
-
 def _residues(one: Explanation) -> Iterator[Row]:
     protein = one.example.protein
     for place, residue in enumerate(protein.sequence):
         author = protein.numbering[place] if protein.numbering else str(place + 1)
         row: Row = {"position": place + 1, "author_number": author, "residue": residue}
-        yield row | {name: round(float(credits[place]), _DIGITS) for name, credits in one.views.items()}
-
-
-def _rounded(values: Credits) -> list[float]:
-    return [round(float(value), _DIGITS) for value in values]
+        yield row | {name: round(float(credits[place]), DIGITS) for name, credits in one.views.items()}
 
 
 # The page -----------------------------------------------------------------------------------------------------------
 
 
-def _write_page(path: Path, explanations: Sequence[Explanation], about: Mapping[str, str]) -> None:
+def _write_page(path: Path, explanations: Sequence[Explanation], about: Mapping[str, str], known: str) -> None:
     write_page(
         path,
         make_template("explanation.html.jinja"),
-        styles=("report.css", "behaviour.css"),
-        proteins=[_section(one) for one in explanations],
+        styles=("report.css", "behaviour.css", "explanation.css"),
+        proteins=[_section(one, known) for one in explanations],
         about=about,
     )
 
 
-def _section(one: Explanation) -> dict[str, Any]:
+def _section(one: Explanation, known: str) -> dict[str, Any]:
     first, *others = one.sentences()
     return {
         "name": one.example.protein.id,
@@ -159,6 +150,7 @@ def _section(one: Explanation) -> dict[str, Any]:
         "view": one.better,
         "lines": list(_lines(one.example.protein.sequence, one.views[one.better])),
         "plots": [_plot(one, way) for way in ("deletion", "insertion")],
+        "attention": attention_section(one, known),
     }
 
 
@@ -184,22 +176,13 @@ def _lines(sequence: str, credits: Credits) -> Iterator[tuple[int, Markup]]:
         yield start + 1, frame.format(count * _WIDTH, 2 * _HEIGHT + 16, Markup("").join(parts))
 
 
-def _plot(one: Explanation, way: str) -> tuple[str, Markup]:
-    """One curve of faithfulness, with the mean of random orders as the band's other edge."""
-    faith = one.faithfulness[one.better]
-    ours = faith.deletion if way == "deletion" else faith.insertion
-    chance = faith.random_deletion if way == "deletion" else faith.random_insertion
-    ends = [float(end) for end in (min(ours.min(), chance.min()), max(ours.max(), chance.max()))]
-    up = Axis.over(one.asked.unit or "number", ends[0], ends[1] if ends[1] > ends[0] else ends[0] + 1)
+def _plot(one: Explanation, way: Way) -> tuple[str, Markup]:
+    """One curve of faithfulness of the credits that the page shows."""
     verb = "hidden" if way == "deletion" else "shown"
-    drawn = curve_plot(
-        [float(share) for share in faith.shares],
-        [float(value) for value in ours],
-        [float(value) for value in chance],
-        [float(value) for value in ours],
+    return faith_plot(
+        one.faithfulness[one.better],
+        way,
         across=Axis(f"share of residues {verb}", 0.0, 1.0, [(0.0, "0%"), (0.5, "50%"), (1.0, "100%")]),
-        up=up,
+        unit=one.asked.unit,
         title=f"{way.capitalize()}: most credited residues {verb} first",
-        description="The line is our order; the area reaches to the mean of random orders.",
     )
-    return f"{way.capitalize()}: most credited residues {verb} first", drawn

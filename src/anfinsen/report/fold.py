@@ -42,6 +42,9 @@ TERMS = {
     "domain that is known well, large between parts whose arrangement is a guess. Ours is symmetric, AlphaFold's not.",
     "contact": "Two residues whose CB atoms are closer than 8 ångström.",
     "distogram": "For each pair of residues, how likely each distance is. The model is built from it.",
+    "known structure": "A measured chain with a sequence like this one, from the bank that comes with the package. Its "
+    "distances count as far as the alignment and the network bear them out.",
+    "identity": "Of two aligned sequences, the share of places at which both have the same residue.",
     "TM-score": "How alike two structures are, 0 to 1; above 0.5 they have the same fold. Here it is what the errors "
     "promise, not what was measured.",
 }
@@ -146,6 +149,15 @@ def to_json(fold: Fold, folder: str) -> dict[str, Any]:
         "bands": {one.word: round(share, 4) for one, share in shares_of_bands(fold)},
         "predicted_tm": round(fold.predicted_tm, 3),
         "mean_error": round(float(fold.errors.mean()), 2),
+        "templates": [
+            {
+                "id": one.id,
+                "identity": round(one.identity, 4),
+                "coverage": round(one.coverage, 4),
+                "e_value": float(f"{one.e_value:.3g}"),
+            }
+            for one in fold.templates
+        ],
         "sanity": {
             name: getattr(sanity, name) for name in ("clashes", "breaks", "strained", "right_handed", "left_handed")
         },
@@ -170,6 +182,7 @@ def _section(fold: Fold, folder: str) -> dict[str, Any]:
         "bands": [(one, f"{share:.0%}") for one, share in shares_of_bands(fold)],
         "promise": f"The errors promise a TM-score of {fold.predicted_tm:.2f}; the mean of them is "
         f"{float(fold.errors.mean()):.1f} Å of at most {LARGEST_ERROR:g}.",
+        "origins": fold.origins(),
         "messages": fold.messages,
         "maker": fold.maker,
         "folder": folder,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import BODY_SUITES, Lead, Score
 from anfinsen.report.standing import find_standing
@@ -20,10 +21,12 @@ _HEAD = [
     "| task | test split | n | score | ours (95 % interval) | best simple baseline | lead | best published |",
     "|---|---|---|---|---|---|---|---|",
 ]
+Scored = Bundle | AffinityBundle
+"""What keeps scores."""
 _LEADS: dict[Lead | None, str] = {"ahead": "**ahead**", "level": "level", "behind": "behind", None: ""}
 
 
-def headlines(bundles: Sequence[Bundle]) -> str:
+def headlines(bundles: Sequence[Scored]) -> str:
     """One row a task: its first score on its first test split, as reports and pages show it."""
     rows = list(_HEAD)
     for label, scores in _answered(bundles):
@@ -36,7 +39,7 @@ def headlines(bundles: Sequence[Bundle]) -> str:
     return "\n".join(rows)
 
 
-def all_scores(bundles: Sequence[Bundle]) -> str:
+def all_scores(bundles: Sequence[Scored]) -> str:
     """One row a test split: a task's first score, or every score of a study of its own; the body's rows last."""
     rows = list(_HEAD)
     body: list[str] = []
@@ -46,7 +49,7 @@ def all_scores(bundles: Sequence[Bundle]) -> str:
     return "\n".join([*rows, *body])
 
 
-def _answered(bundles: Sequence[Bundle]) -> Iterator[tuple[str, Sequence[Score]]]:
+def _answered(bundles: Sequence[Scored]) -> Iterator[tuple[str, Sequence[Score]]]:
     """The label of a bundle and the scores of each record that no bundle before it has."""
     seen: set[str] = set()
     for bundle in bundles:

@@ -40,7 +40,6 @@ class Section:
 
     name: str
     lead: str
-    ground: str
     notes: Sequence[tuple[str, str]]
     pictures: Sequence[tuple[str, Markup]]
     rows: Sequence[tuple[Site, str, str]]
@@ -138,13 +137,12 @@ def _section(found: SiteAnswer) -> Section:
     drawn = picture(found)
     if drawn is not None:
         pictures.insert(0, (LEGEND["structure"], drawn))
-    ground = "Judged from the structure." if found.ground == "structure" else "Judged from the sequence alone."
     notes = [(message.level, message.text) for message in found.messages]
     if found.answer["reach"]["far"]:
         notes.insert(0, ("warning", "It is far from anything that the network was trained on: take it as a guess."))
     notes.append(("info", _relatives(found)))
     rows = [(site, _residues(found, site), say(site, found.protein)) for site in found.sites]
-    return Section(plain(found.protein.id), headline(found), ground, notes, pictures, rows)
+    return Section(plain(found.protein.id), headline(found), notes, pictures, rows)
 
 
 def _relatives(found: SiteAnswer) -> str:
