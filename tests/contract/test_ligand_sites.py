@@ -135,9 +135,35 @@ def test_training_forgets_structures_and_atoms_now_and_then() -> None:
     whole = replace(from_alphas(points[:, 1]), points=points)
     example = Example(Protein("p", "A" * 20, backbone=whole), told(20, {}))
     draw = numpy.random.default_rng(1)
-    seen = [TASK.prepare(example, draw).protein.backbone for _ in range(400)]
-    traces = [one for one in seen if one is not None and numpy.isnan(one.atom("N")).all()]
-    assert 60 < seen.count(None) < 140 and 80 < len(traces) < 160
+    seen = [TASK.prepare(example, draw).protein for _ in range(400)]
+    traces = [one for one in seen if one.backbone is not None and numpy.isnan(one.backbone.atom("N")).all()]
+    bare = [one for one in seen if one.backbone is None]
+    assert 60 < len(bare) < 140 and 80 < len(traces) < 160
+    assert 0.3 < sum(one.contacts is not None for one in bare) / len(bare) < 0.7
+
+
+def test_an_answer_says_what_it_stands_on_and_contacts_move_it() -> None:
+    draw = numpy.random.default_rng(1)
+    contacts = numpy.zeros((30, 30))
+    contacts[3, 20] = contacts[20, 3] = 0.9
+    chain = Protein("p", "".join(draw.choice(list("ACDEFGHIKLMNPQRSTVWY"), size=30)))
+    measured = from_alphas(numpy.cumsum(draw.normal(scale=2.0, size=(30, 3)), axis=0).astype(numpy.float32))
+    posed = [
+        chain,
+        replace(chain, contacts=contacts),
+        replace(chain, backbone=measured),
+        replace(chain, backbone=replace(measured, origin="predicted"), contacts=contacts),
+    ]
+    examples = [Example(one) for one in posed]
+    outputs = [numpy.zeros((30, len(KINDS)))] * 4
+    told_by = TASK.answers(outputs, examples, {f"threshold {kind}": 0.5 for kind in KINDS} | {"temperature": 1.0})
+    assert [one["ground"] for one in told_by] == ["sequence", "contacts", "structure", "fold"]
+    assert TASK.say(told_by[1]).endswith("from predicted contacts.")
+    nets = [TASK.collate([one]).net for one in examples]
+    assert [one.grounds[0] for one in nets if one is not None] == ["sequence", "contacts", "structure", "fold"]
+    assert nets[0] is not None and nets[1] is not None
+    added = {tuple(edge) for edge in nets[1].edges.T.tolist()} - {tuple(edge) for edge in nets[0].edges.T.tolist()}
+    assert added == {(3, 20), (20, 3)}
 
 
 def test_a_relative_tells_where_its_ligand_would_sit(tmp_path: Path) -> None:

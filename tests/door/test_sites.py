@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -28,6 +29,8 @@ from anfinsen.structure.protein import Protein
 from anfinsen.tasks.ligand_sites import DRUG, LETTERS, TASK
 
 KINDS = list(LETTERS)
+FLOPPY = "MGSGSDPNGTSPGDSNGPTSGNDPSGTNPGSDGNPTGSDNGPSTGDPNSGT"
+"""A chain that nobody folds."""
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +115,66 @@ def test_a_structure_gives_residues_pockets_scripts_and_a_page(bundle: Path, tmp
 
 
 def test_a_sequence_gives_residues_and_says_why_there_is_no_pocket(bundle: Path, tmp_path: Path) -> None:
-    (tmp_path / "two.fasta").write_text(">good\nMKTAYIAKQRQISFVKSHFSRQ\n>bad\nMKT*AYI1\n")
+    (tmp_path / "two.fasta").write_text(f">good\n{FLOPPY}\n>bad\nMKT*AYI1\n")
     result = call(tmp_path / "two.fasta", tmp_path / "out", "--bundle", str(bundle))
     assert result.exit_code == 3, result.output
-    assert "judged from the sequence alone" in result.output and "No structure was given" in result.output
-    assert rows(tmp_path / "out" / "pockets.csv") == [] and len(rows(tmp_path / "out" / "sites.csv")) == 22
+    said = " ".join(result.output.split())
+    assert "No structure was given, and the predicted fold is too unsure (pLDDT about " in said
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "only its contacts are heard" in said and "only its contacts are heard" in page
+    assert rows(tmp_path / "out" / "pockets.csv") == [] and len(rows(tmp_path / "out" / "sites.csv")) == len(FLOPPY)
     assert len(rows(tmp_path / "out" / "refused.csv")) == 1
     assert not list((tmp_path / "out").glob("*.pml"))
+
+
+class Folder:
+    """Believes what it is told to believe, as surely as it is told, leaning on what it is told to lean on."""
+
+    name = "stub"
+
+    def __init__(self, sure: float, backbone: Backbone, templates: tuple[str, ...] = ()) -> None:
+        self.sure, self.backbone, self.templates = sure, backbone, templates
+
+    def memory(self, length: int) -> int:
+        return 0
+
+    def believed(self, protein: Protein) -> tuple[SimpleNamespace, tuple[str, ...]]:
+        contacts = numpy.zeros((len(protein), len(protein)))
+        contacts[2, 30] = contacts[30, 2] = 0.9
+        alone = 0.3 if self.templates else self.sure / 100
+        return SimpleNamespace(contacts=contacts, confidence=numpy.full(len(protein), alone)), self.templates
+
+    def built(self, protein: Protein, believed: SimpleNamespace, templates: tuple[str, ...]) -> SimpleNamespace:
+        sure = numpy.full(len(protein), self.sure, dtype=numpy.float32)
+        backbone = replace(self.backbone, origin="predicted", confidence=sure)
+        return SimpleNamespace(backbone=backbone, plddt=sure, say=lambda: f"Its mean pLDDT is {self.sure:.0f}.")
+
+
+def test_a_sequence_is_folded_and_only_a_fold_that_is_sure_has_pockets(bundle: Path) -> None:
+    shape = from_alphas(hollow())
+    protein = Protein("query", "G" * len(shape))
+    told = {}
+    for sure in (85.0, 65.0, 40.0):
+        finder = SiteFinder(Bundle.load(bundle), Known(), builder=Folder(sure, shape))  # type: ignore[arg-type]
+        (told[sure],) = finder.find([protein])
+    leaning = Folder(85.0, shape, ("1abc:A",))
+    (leant,) = SiteFinder(Bundle.load(bundle), Known(), builder=leaning).find([protein])  # type: ignore[arg-type]
+    assert leant.ground == "fold" and leant.sites
+    (told[0.0],) = SiteFinder(Bundle.load(bundle), Known()).find([protein])  # type: ignore[arg-type]
+    assert {sure: found.ground for sure, found in told.items()} == {
+        85.0: "fold", 65.0: "contacts", 40.0: "contacts", 0.0: "sequence"
+    }  # fmt: skip
+    assert {sure: bool(found.sites) for sure, found in told.items()} == {
+        85.0: True,
+        65.0: False,
+        40.0: False,
+        0.0: False,
+    }
+    assert told[85.0].messages[-1].text.startswith("No structure was given: it was folded first. Its mean pLDDT is 85")
+    assert "(pLDDT about 65, 70 is asked)" in told[65.0].messages[-1].text
+    assert told[0.0].messages[-1].text.startswith("No structure was given and none was predicted.")
+    here, there = (told[sure].answer["probabilities"] for sure in (40.0, 0.0))
+    assert here[DRUG] != there[DRUG] and here["ZN"] == there["ZN"]
 
 
 def test_what_cannot_be_done_is_said_in_words(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_the_order_of_nodes_and_edges_means_nothing_to_the_messages(network: Gra
         graph.directions[order],
         graph.nodes[order],
     )
-    network.enter = Multiscale(DIM, 16, scales=1)  # the middle scale is about neighbours in the list
+    network.enter = Multiscale(DIM, 16, scales=1).eval()  # the middle scale is about neighbours in the list
     assert torch.allclose(network(given, graph, [30])[order], network(given[order], mixed, [30]), atol=1e-5)
 
 
@@ -213,3 +213,12 @@ def test_the_middle_scale_is_the_mean_of_the_surroundings() -> None:
     given = states(9)
     expected = torch.stack([given[max(0, at - 2) : at + 3].mean(0) for at in range(9)])
     assert torch.allclose(window_mean(given, 5), expected, atol=1e-6)
+
+
+def test_states_are_hidden_from_some_proteins_while_the_network_learns_and_from_none_later() -> None:
+    torch.manual_seed(1)
+    entry, lengths = Multiscale(DIM, 16, scales=1), [3] * 200
+    told = entry(states(600), lengths).abs().sum(1).view(200, 3)
+    silent = (told == 0).all(1)
+    assert 30 < int(silent.sum()) < 90 and (told[~silent] > 0).all()
+    assert (entry.eval()(states(600), lengths).abs().sum(1) > 0).all()

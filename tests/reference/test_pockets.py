@@ -10,9 +10,11 @@ from scipy.spatial import KDTree
 
 from anfinsen.bench.sites import dca, hits
 from anfinsen.data.holo import Holo, Ligand, load_holo
+from anfinsen.inference.sites import facing
 from anfinsen.structure.backbone import ATOMS, Backbone, from_alphas
-from anfinsen.structure.pockets import Pocket, find_pockets, own_frame
+from anfinsen.structure.pockets import Pocket, faced, find_cavities, find_pockets, own_frame
 from anfinsen.structure.protein import Protein
+from anfinsen.tasks.ligand_sites import DRUG
 
 AXIS = numpy.array([1.0, 0.0, 0.0])
 
@@ -44,6 +46,22 @@ def test_a_hole_that_we_dug_is_the_best_pocket() -> None:
     around = numpy.linalg.norm(backbone.alphas[list(best.residues)] - hole, axis=1)
     assert around.max() < 18 and len(best.residues) > 10
     assert all(other.score < best.score / 2 for other in others)
+
+
+def test_residues_around_the_hole_face_most_of_it_however_the_protein_lies() -> None:
+    sequence, backbone, hole = dug()
+    hollows = find_cavities(sequence, backbone)
+    assert hollows is not None
+    count = faced(hollows, len(sequence))
+    away = numpy.linalg.norm(backbone.alphas - hole, axis=1)
+    assert numpy.median(count[away < 8]) > 30 and numpy.median(count[away > 16]) < 5
+    moved, _, _ = turned(backbone, 1)
+    again = find_cavities(sequence, moved)
+    assert again is not None and numpy.abs(faced(again, len(sequence)) - count).max() <= 3
+    said = {"probabilities": {DRUG: [0.2] * len(sequence)}, "thresholds": {DRUG: 0.1}}
+    told = numpy.array(facing(said, hollows)["probabilities"][DRUG])
+    assert (numpy.diff(told[count.argsort()]) >= 0).all()
+    assert numpy.median(told[away < 8]) > 0.2 > told[count == 0].max()
 
 
 def test_a_protein_that_is_turned_and_moved_has_the_same_pockets() -> None:

@@ -6,8 +6,9 @@
     interface             the rows of the task `interface` as its own suite printed them, not measured again
 
 Whoever makes pockets makes them by the same geometry, and differs only in what residues tell it: the network on the
-structure, the network on the sequence alone, the relative that aligns best, or nothing (shape alone). Intervals draw
-proteins. Published figures of pockets are of other sets of structures and say so.
+structure, the network on the sequence alone, the relative that aligns best, or nothing (shape alone). Residues are also
+asked with the contacts that the folder predicts. Intervals draw proteins. Published figures of pockets are of other
+sets of structures and say so. It is the embedded bundle that is judged.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ from anfinsen.data.holo import SITES, Holo, load_holo
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import OURS, Score
+from anfinsen.inference.distances import Folder
 from anfinsen.inference.predictor import answer
-from anfinsen.inference.sites import EMBEDDED, IN_SPACE, evidence
+from anfinsen.inference.sites import EMBEDDED, IN_SPACE, evidence, facing
 from anfinsen.models.network import Network
-from anfinsen.structure.pockets import Cavities, Pocket, find_cavities, gather
+from anfinsen.structure.pockets import Cavities, Pocket, faced, find_cavities, gather
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.ligand_sites import DRUG, LETTERS, OFFICIAL, OWN, TASK, example_of
 from anfinsen.tasks.metrics import LEVEL, Estimate, measure
@@ -41,7 +43,8 @@ from anfinsen.tasks.tracks import Tracks
 SUITE = "structure"
 NEAR = 4.0
 """Ångström from a pocket's centre to an atom of the ligand that it found."""
-SEQUENCE, SHAPE, HOMOLOGY = "sequence only", "shape only", "nearest relative"
+NETWORK, SEQUENCE, CONTACTS = "network alone", "sequence only", "predicted contacts"
+SHAPE, HOMOLOGY = "shape only", "nearest relative"
 _PUBLISHED = (
     ("P2Rank (COACH420, other set)", 0.720, 0.783),
     ("fpocket (COACH420, other set)", 0.564, 0.689),
@@ -87,10 +90,15 @@ def _kind_rows(
     if not asked:
         return []
     posed = asked if kind in IN_SPACE else without_structure(asked)
-    rows = _measured(kind, split, bundle.label, asked, answer(bundle, TASK, blind(posed)), tell)
+    told = answer(bundle, TASK, blind(posed))
+    rows = _hollow_rows(bundle, split, asked, told, tell) if kind == DRUG else []
+    rows += _measured(kind, split, f"{bundle.label}, {NETWORK}" if kind == DRUG else bundle.label, asked, told, tell)
     if kind in IN_SPACE:
-        alone_said = answer(bundle, TASK, without_structure(blind(asked)))
-        rows += _measured(kind, split, f"{bundle.label}, {SEQUENCE}", asked, alone_said, tell)
+        bare = without_structure(blind(asked))
+        rows += _measured(kind, split, f"{bundle.label}, {SEQUENCE}", asked, answer(bundle, TASK, bare), tell)
+        if kind == DRUG:
+            heard = answer(bundle, TASK, with_contacts(bare))
+            rows += _measured(kind, split, f"{bundle.label}, {CONTACTS}", asked, heard, tell)
     task, taught = alone(kind, train)
     mine = [only(one, kind) for one in asked]
     for name, rule in ((HOMOLOGY, neighbour), ("kind of residue", residue)):
@@ -99,6 +107,23 @@ def _kind_rows(
         if one.split == split and one.metric.startswith(f"{kind} "):
             rows.append(_question(kind, split, one.metric.split()[-1]).published(one.model, one.value))
     return rows
+
+
+def _hollow_rows(bundle: Bundle, split: str, asked: Sequence[Example], told: Answers, tell: Tell) -> list[Score]:
+    """Drug-like molecules on structures: network and hollows together, as `anfinsen sites` has it, and hollows alone.
+
+    The hollows alone rank residues and draw no line, so that they have no MCC.
+    """
+    both, shape = [], []
+    for one, said in zip(asked, told, strict=True):
+        assert one.protein.backbone is not None  # chains with ligands are structures
+        hollows = find_cavities(one.protein.sequence, one.protein.backbone)
+        count = numpy.zeros(len(one.protein)) if hollows is None else faced(hollows, len(one.protein))
+        both.append(said if hollows is None else facing(said, hollows))
+        shape.append({"probabilities": {DRUG: (count / (1 + count)).tolist()}, "thresholds": {DRUG: 1.0}})
+    rows = _measured(DRUG, split, bundle.label, asked, both, tell)
+    ranked = measure(f"{DRUG} AUPR", [only(one, DRUG) for one in asked], shape)
+    return [*rows, _question(DRUG, split, "AUPR").row(SHAPE, ranked)]
 
 
 def _measured(kind: str, split: str, model: str, asked: Sequence[Example], told: Answers, tell: Tell) -> list[Score]:
@@ -151,6 +176,14 @@ def blind(examples: Sequence[Example]) -> list[Example]:
 def without_structure(examples: Sequence[Example]) -> list[Example]:
     """The same as sequences alone."""
     return [replace(example, protein=replace(example.protein, backbone=None)) for example in examples]
+
+
+def with_contacts(examples: Sequence[Example]) -> list[Example]:
+    """The same with the contacts that the embedded folder predicts from their sequences."""
+    folder = Folder.load()
+    return [
+        replace(one, protein=replace(one.protein, contacts=folder.distogram(one.protein).contacts)) for one in examples
+    ]
 
 
 # Pockets -------------------------------------------------------------------------------------------------------------

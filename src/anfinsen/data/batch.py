@@ -81,6 +81,7 @@ def crop(example: Example, window: int, generator: numpy.random.Generator) -> Ex
         return example
     start = int(generator.integers(0, length - window + 1))
     end = start + window
+    contacts = example.protein.contacts
     return replace(
         example,
         protein=replace(
@@ -88,6 +89,7 @@ def crop(example: Example, window: int, generator: numpy.random.Generator) -> Ex
             sequence=example.protein.sequence[start:end],
             numbering=None,
             backbone=example.protein.backbone and example.protein.backbone.cut(start, end),
+            contacts=None if contacts is None else contacts[start:end, start:end],
         ),
         value=_cut(example.value, length, start, end),
         mask=example.mask[start:end] if example.mask is not None else None,

@@ -1,7 +1,7 @@
 """Residue graphs as tensors: what a network on graphs is given beside the states, for a whole batch at once.
 
-    proteins -> a graph each, of their backbone or of the chain alone -> one graph -> Net
-             -> what surrounds each of their residues                 ->
+    proteins -> a graph each: of its backbone, its contacts or its chain -> one graph -> Net
+             -> what surrounds each of their residues                    ->
 
 What surrounds a residue is found once and remembered for as long as the backbone is, so that epochs after the first
 read it back. It knows no network.
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from anfinsen.data.alphabet import RESIDUES, encode
 from anfinsen.structure.backbone import Backbone
-from anfinsen.structure.graph import Graph, Ground, along_chain, build_graph, join
+from anfinsen.structure.graph import Graph, Ground, along_chain, build_graph, from_contacts, join
 from anfinsen.structure.protein import Protein
 from anfinsen.structure.surroundings import Floats, surroundings
 
@@ -58,8 +58,10 @@ class Net:
 
 
 def graph_of(protein: Protein) -> Graph:
-    """The graph of one protein: of its backbone where there is one, else of the chain alone."""
-    return along_chain(len(protein)) if protein.backbone is None else build_graph(protein.backbone)
+    """The graph of one protein: of its backbone, else of its predicted contacts, else of the chain alone."""
+    if protein.backbone is not None:
+        return build_graph(protein.backbone)
+    return along_chain(len(protein)) if protein.contacts is None else from_contacts(protein.contacts)
 
 
 def nodes_of(protein: Protein) -> Floats:

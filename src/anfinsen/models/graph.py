@@ -36,6 +36,10 @@ with warnings.catch_warnings():
 
 WINDOW = 15
 """Residues of the middle scale."""
+UNHEARD = 0.3
+"""Share of proteins, and of the numbers of the others, whose states are hidden while the network learns."""
+QUIET = 0.1
+"""How loud the states are at first, as a share of what is usual."""
 _EPSILON = 1e-6
 
 
@@ -69,7 +73,12 @@ class Net(Protocol):
 
 
 class Multiscale(nn.Module):
-    """Residue, surroundings and whole protein as one vector a residue: (N, D) -> (N, C)."""
+    """Residue, surroundings and whole protein as one vector a residue: (N, D) -> (N, C).
+
+    A language model's states are wide, and a few hundred proteins are soon learnt by heart from them. So what they say
+    begins `QUIET`, and in training it is silent for a share `UNHEARD` of the proteins and of its own numbers: the
+    network must first do what it can without them.
+    """
 
     def __init__(self, dim: int, width: int, window: int = WINDOW, scales: int = 3) -> None:
         super().__init__()
@@ -77,6 +86,9 @@ class Multiscale(nn.Module):
         self.scales = scales
         self.norm = nn.LayerNorm(dim)
         self.mix = nn.Linear(scales * dim, width)
+        with torch.no_grad():
+            self.mix.weight.mul_(QUIET)
+            self.mix.bias.zero_()
 
     def forward(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
         """`lengths` are the residues of each protein, in order."""
@@ -89,7 +101,15 @@ class Multiscale(nn.Module):
                 torch.arange(len(lengths), device=states.device), torch.tensor(lengths, device=states.device)
             )
             parts.append(scatter(states, owner, dim=0, dim_size=len(lengths), reduce="mean")[owner])
-        return cast(Tensor, self.mix(torch.cat(parts, dim=-1)))
+        every = torch.cat(parts, dim=-1)
+        if not self.training:
+            return cast(Tensor, self.mix(every))
+        # one draw a protein: thousands of residues times hundreds of numbers would cost more than all the rest
+        count, device = torch.tensor(lengths, device=states.device), states.device
+        shown = (torch.rand(len(lengths), every.shape[1], device=device) >= UNHEARD) / (1 - UNHEARD)
+        heard = torch.rand(len(lengths), 1, device=device) >= UNHEARD
+        told = self.mix(every * shown.repeat_interleave(count, dim=0))
+        return cast(Tensor, told * heard.repeat_interleave(count, dim=0))
 
 
 def window_mean(states: Tensor, window: int) -> Tensor:
@@ -110,7 +130,9 @@ class Interaction(MessagePassing):  # type: ignore[misc]
         self.width, self.vectors = width, vectors
         self.hear, self.call = nn.Linear(width, width), nn.Linear(width, width, bias=False)
         self.cross = nn.Linear(features, width, bias=False)
-        self.speak = nn.Sequential(nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width + 2 * vectors))
+        self.drop = nn.Dropout(dropout)
+        # the identity keeps the last layer's number, under which trained weights are stored
+        self.speak = nn.Sequential(nn.SiLU(), nn.Identity(), nn.Linear(width, width + 2 * vectors))
         self.turn = nn.Linear(vectors, 2 * vectors, bias=False)
         self.learn = nn.Sequential(
             nn.Linear(width + vectors, width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width + vectors)
@@ -121,7 +143,7 @@ class Interaction(MessagePassing):  # type: ignore[misc]
         self, scalars: Tensor, vectors: Tensor, edges: Tensor, features: Tensor, along: Tensor
     ) -> tuple[Tensor, Tensor]:
         """`along` are unit vectors of the edges, (E, 3)."""
-        ready = self.before(scalars)
+        ready = self.drop(self.before(scalars))  # residues, of which there are fourteen times fewer than edges
         heard = self.propagate(
             edges,
             hear=self.hear(ready),

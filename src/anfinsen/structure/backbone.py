@@ -11,6 +11,7 @@ It knows no file and no sequence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy
@@ -55,6 +56,11 @@ class Backbone:
         placed = beta_carbons(self.atom("N"), self.alphas, self.atom("C"), self.atom("CB"))
         found: NDArray[numpy.float32] = numpy.where(numpy.isnan(placed), self.alphas, placed).astype(numpy.float32)
         return found
+
+    @cached_property
+    def trace(self) -> Backbone:
+        """The same with the CA atoms alone; made once, so that what is remembered of it lasts as long."""
+        return from_alphas(self.alphas, self.origin)
 
     @property
     def pieces(self) -> NDArray[numpy.int64]:

@@ -6,7 +6,8 @@
         -> the best, made ideal (L-BFGS) -> Backbone
 
 Distances do not know left from right. Residues here are L-amino acids by construction and torsions have a sign, so a
-mirrored start stays worse than its twin and is dropped. Of a long thin chain most distances are beyond the last bin,
+mirrored start stays worse than its twin and is dropped; where torsions are unsure it may win, and only a relative's
+structure tells. Of a long thin chain most distances are beyond the last bin,
 and the chain of the torsions is the better start. Restrained optimisation as of Yang et al. 2020 (PNAS 117:1496),
 on rigid residues as of Jumper et al. 2021 (Nature 596:583). No network and no file is known here.
 """
@@ -26,6 +27,7 @@ from torch import Tensor
 from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.distogram import Distogram, centres
 from anfinsen.structure.frames import C_N, chain_of, dihedral, frames_along, frames_of, oxygens, spread, torsions
+from anfinsen.structure.scores import rmsd
 from anfinsen.structure.wishes import Wishes
 
 Floats = NDArray[numpy.floating[Any]]
@@ -67,14 +69,17 @@ class Built:
     loss: float
     """What it lost in the end; the lower the better it suits its distogram."""
     losses: tuple[float, ...]
-    """What the trace, its mirror image and the chain of the torsions had lost before one of them was chosen."""
+    """What each start had lost before one was chosen: the trace in one or both hands, the chain of the torsions."""
 
 
 @torch.enable_grad()
-def build(distogram: Distogram, sequence: str) -> Built:
-    """The backbone that suits a distogram best, of a chain of L residues; the same for the same input."""
+def build(distogram: Distogram, sequence: str, like: Floats | None = None) -> Built:
+    """The backbone that suits a distogram best, of a chain of L residues; the same for the same input.
+
+    `like` are CA atoms of a relative, (L, 3), NaN where it has none: they tell left from right.
+    """
     wishes, springs = Wishes(distogram), Springs(distogram, sequence)
-    frames = torch.stack(_starts(distogram))
+    frames = torch.stack(_starts(distogram, like))
     for width, bonds, steps in STAGES:
         wishes.narrow(width)
         frames = _anneal(frames, wishes, springs, bonds, steps, pace=0.18 * width**0.5)
@@ -183,11 +188,17 @@ def _last_oxygen(atoms: Tensor) -> Tensor:
 # Starts --------------------------------------------------------------------------------------------------------------
 
 
-def _starts(distogram: Distogram) -> list[Tensor]:
-    """Where the search begins: the trace that the distances draw, its mirror image, and the chain of the torsions."""
+def _starts(distogram: Distogram, like: Floats | None) -> list[Tensor]:
+    """Where the search begins: the trace that the distances draw, its mirror image, and the chain of the torsions.
+
+    Of the first two only the one that a relative resembles more, where there is one.
+    """
     trace = scaled(distogram)
+    hands = [trace, trace * numpy.array([1, 1, -1], trace.dtype)]
+    if like is not None:
+        hands = [min(hands, key=lambda hand: rmsd(like, hand))]
     local = chain_of(numpy.asarray(distogram.torsions, numpy.float32))
-    return [frames_along(trace), frames_along(trace * numpy.array([1, 1, -1], trace.dtype)), frames_of(local)]
+    return [*map(frames_along, hands), frames_of(local)]
 
 
 def scaled(distogram: Distogram) -> Floats:

@@ -17,7 +17,7 @@ al. 2019 (NeurIPS, graph-based protein design) and Jing et al. 2021 (ICLR, geome
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,8 +29,15 @@ from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.geometry import Distances
 from anfinsen.structure.surroundings import DIRECTIONS, Floats, Indices, directions, units
 
-Ground = Literal["structure", "contacts", "sequence"]
-"""What a graph stands on: coordinates, contacts that were predicted from the sequence, or the chain alone."""
+Ground = Literal["structure", "fold", "contacts", "sequence"]
+"""What a graph stands on: measured coordinates, computed ones, contacts that were predicted, or the chain alone."""
+GROUNDS: Mapping[Ground, str] = {
+    "structure": "its structure",
+    "fold": "a predicted fold",
+    "contacts": "predicted contacts",
+    "sequence": "the sequence alone",
+}
+"""Each ground in words, as in 'judged from predicted contacts'."""
 
 KINDS = ("sequence", "nearest", "radius", "contact")
 REACH = 3
@@ -87,12 +94,36 @@ def build_graph(
     positions = numpy.ascontiguousarray(backbone.alphas, dtype=numpy.float32)
     found = {"sequence": _along(backbone.pieces)} | _in_space(positions, neighbours, radius)
     found["contact"] = _likely(contacts) if contacts is not None else _none()
-    return _graph(found, positions, directions(backbone), backbone.pieces, "structure")
+    return _graph(found, positions, directions(backbone), backbone.pieces, ground_of(backbone))
+
+
+def ground_of(backbone: Backbone | None, contacts: Distances | None = None) -> Ground:
+    """What a graph of these would stand on; whose origin nobody tells counts as measured."""
+    if backbone is not None:
+        return "fold" if backbone.origin == "predicted" else "structure"
+    return "sequence" if contacts is None else "contacts"
 
 
 def from_contacts(contacts: Distances, *, likely: float = LIKELY) -> Graph:
     """The graph of one chain without a structure: sequence edges, and contacts of at least the probability `likely`."""
     return _without_places(len(contacts), _likely(contacts, likely), "contacts")
+
+
+def rumours(backbone: Backbone, generator: numpy.random.Generator) -> Distances:
+    """What a poor folder might say of a chain's contacts, (L, L): up to half of the true ones, and as many wrong ones.
+
+    A wrong one is a true one with both ends moved by up to six residues; 1 where it is said, else 0.
+    """
+    length, betas = len(backbone), backbone.betas
+    known = numpy.flatnonzero(~numpy.isnan(betas).any(-1))
+    pairs = known[KDTree(betas[known]).query_pairs(RADIUS, output_type="ndarray").reshape(-1, 2)]
+    pairs = pairs[pairs[:, 1] - pairs[:, 0] > REACH]
+    told, wrong = (pairs[generator.random(len(pairs)) < generator.random() / 2] for _ in range(2))
+    moved = (wrong + generator.integers(-6, 7, size=wrong.shape)).clip(0, length - 1)
+    said = numpy.zeros((length, length), dtype=numpy.float32)
+    first, second = numpy.concatenate([told, moved]).T
+    said[first, second] = said[second, first] = 1.0
+    return said
 
 
 def along_chain(length: int) -> Graph:
@@ -168,11 +199,15 @@ def _both_ways(pairs: Indices) -> Indices:
 
 
 def _graph(found: dict[str, Indices], positions: Floats, seen: Floats, pieces: Indices, ground: Ground) -> Graph:
-    length = len(positions)
-    keys = {kind: numpy.unique(pairs[0] * length + pairs[1]) for kind, pairs in found.items()}
-    every = numpy.unique(numpy.concatenate(list(keys.values())))
-    edges = numpy.stack([every // max(1, length), every % max(1, length)])
-    kinds = numpy.stack([numpy.isin(every, keys[kind]) for kind in KINDS], axis=1)
+    length = max(1, len(positions))
+    named = numpy.concatenate([found[kind][0] * length + found[kind][1] for kind in KINDS])
+    kind = numpy.repeat(numpy.arange(len(KINDS)), [found[one].shape[1] for one in KINDS])
+    order = numpy.argsort(named)
+    is_new = numpy.diff(named[order], prepend=-1) > 0
+    every = named[order][is_new]
+    edges = numpy.stack([every // length, every % length])
+    kinds = numpy.zeros((len(every), len(KINDS)), dtype=bool)
+    kinds[is_new.cumsum() - 1, kind[order]] = True
     features = numpy.concatenate(
         [kinds, _distances(edges, positions), _separations(edges, pieces), _angles(edges, positions, seen)],
         axis=1,

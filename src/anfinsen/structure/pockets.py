@@ -52,6 +52,8 @@ _TOUCH = 1.8 * SPACING
 """Ångström within which points of one pocket touch."""
 _CONTACT = 5.0
 """Ångström from a point of a pocket to the spheres of its residues, radii included."""
+_FACED = 3.5
+"""Ångström from an enclosed point to the spheres of the residues that face it, radii not included."""
 _FEWEST = 8
 """Points of the smallest pocket: about the volume of a water molecule's shell."""
 
@@ -141,6 +143,15 @@ def gather(
         _pocket(found, chosen[group == one], scores, tree) for one in range(count) if (group == one).sum() >= _FEWEST
     ]
     return sorted(pockets, key=lambda pocket: -pocket.score)[:most]
+
+
+def faced(found: Cavities, length: int) -> Indices:
+    """How many enclosed points each of `length` residues faces, (L,)."""
+    near = KDTree(found.points).query_ball_point(found.spheres[:, :3], found.spheres[:, 3] + _FACED)
+    counts = numpy.array([len(one) for one in near], dtype=numpy.int64)
+    points = numpy.fromiter((place for one in near for place in one), numpy.int64, counts.sum())
+    pairs = numpy.unique(numpy.repeat(found.owners, counts) * len(found.points) + points)
+    return numpy.bincount(pairs // max(1, len(found.points)), minlength=length)
 
 
 def score_points(found: Cavities, evidence: Floats | None, scale: Scale) -> Floats:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
+
+from numpy import floating
+from numpy.typing import NDArray
 
 from anfinsen.structure.backbone import Backbone
 
@@ -32,7 +35,8 @@ class Protein:
 
     `numbering` holds the author's residue numbers where the source has them ('60', '60A'), one for
     each residue; `row` counts records of the source from 1. `backbone` says where the residues are in
-    space, where the source is a structure.
+    space, where the source is a structure; `contacts` (L, L) how likely two of them touch, where somebody has
+    predicted that instead.
     """
 
     id: str
@@ -43,6 +47,7 @@ class Protein:
     numbering: tuple[str, ...] | None = None
     messages: tuple[Message, ...] = ()
     backbone: Backbone | None = field(default=None, compare=False, repr=False)
+    contacts: NDArray[floating[Any]] | None = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.sequence)

@@ -39,6 +39,8 @@ class Maker:
     version: str
     description: str
     model: str
+    is_template_based: bool = False
+    """Whether measured structures of relatives went into it; `description` names them."""
 
 
 def backbone_atoms(backbone: Backbone) -> list[dict[str, Floats]]:
@@ -104,6 +106,8 @@ def as_modelcif(structure: gemmi.Structure, maker: Maker, sequences: Sequence[st
     poly.loop.add_columns(["_entity_poly.pdbx_seq_one_letter_code_can"], value="?")
     for row, sequence in zip(block.find("_entity_poly.", ["pdbx_seq_one_letter_code_can"]), kinds, strict=True):
         row[0] = sequence
+    for row in block.find("_chem_comp.", ["id", "type"]):  # a viewer that is told no type draws sticks, not a ribbon
+        row[1] = gemmi.cif.quote("peptide linking" if row[0] == "GLY" else "L-peptide linking")
     block.set_pair("_struct.title", gemmi.cif.quote(f"Predicted by {maker.name} with {maker.model}"))
     block.set_pair("_exptl.entry_id", gemmi.cif.quote(structure.name))
     block.set_pair("_exptl.method", gemmi.cif.quote("THEORETICAL MODEL"))
@@ -114,7 +118,8 @@ def as_modelcif(structure: gemmi.Structure, maker: Maker, sequences: Sequence[st
     _loop(block, "_ma_data.", [{"id": "1", "name": "model", "content_type": "model coordinates"}])
     _loop(block, "_ma_model_list.", [{
         "ordinal_id": "1", "model_id": "1", "model_group_id": "1", "model_name": maker.model,
-        "model_group_name": "all models", "data_id": "1", "model_type": "Ab initio model",
+        "model_group_name": "all models", "data_id": "1",
+        "model_type": "Homology model" if maker.is_template_based else "Ab initio model",
     }])  # fmt: skip
     _loop(block, "_ma_software_group.", [{"ordinal_id": "1", "group_id": "1", "software_id": "1"}])
     _loop(block, "_ma_protocol_step.", [{

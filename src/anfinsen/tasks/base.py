@@ -23,6 +23,7 @@ from anfinsen.data.nets import Net, make_net
 from anfinsen.models.heads import HeadKind
 from anfinsen.models.network import HeadShape
 from anfinsen.registry import Registry
+from anfinsen.structure.graph import ground_of
 from anfinsen.tasks.targets import Answer, Calibration, Floats, Target
 
 GROUPS: Mapping[str, str] = {
@@ -122,7 +123,7 @@ class Task:
         answers = [self.target.answer(output, calibration) for output in outputs]
         if not self.of_structures:
             return answers
-        grounds = ["sequence" if example.protein.backbone is None else "structure" for example in examples]
+        grounds = [ground_of(example.protein.backbone, example.protein.contacts) for example in examples]
         return [{**answer, "ground": ground} for answer, ground in zip(answers, grounds, strict=True)]
 
     def collate(self, examples: Sequence[Example]) -> Batch:

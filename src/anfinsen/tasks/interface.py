@@ -25,6 +25,7 @@ from anfinsen.data.example import Example
 from anfinsen.data.nets import Net, make_net
 from anfinsen.errors import UnknownNameError
 from anfinsen.structure.backbone import ATOMS, from_alphas
+from anfinsen.structure.graph import GROUNDS
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.base import FORGET, Published, Task
 from anfinsen.tasks.sites import add_scores
@@ -89,10 +90,10 @@ def _is_valid(name: str) -> bool:
 
 def _say(answer: Answer) -> str:
     count = sum(share >= answer["thresholds"][_TRACK] for share in answer["probabilities"][_TRACK])
-    ground = "from its structure" if answer.get("ground") == "structure" else "from the sequence alone"
+    ground = GROUNDS[answer.get("ground", "sequence")]
     if not count:
-        return f"No residue stands out as touching another protein, judged {ground}."
-    return f"Of its residues, {count} may touch another protein, judged {ground}."
+        return f"No residue stands out as touching another protein, judged from {ground}."
+    return f"Of its residues, {count} may touch another protein, judged from {ground}."
 
 
 add_scores(_TRACK)

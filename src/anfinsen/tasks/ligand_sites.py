@@ -28,7 +28,7 @@ from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.data.holo import Holo, backbones_of, excluded, load_holo
 from anfinsen.errors import UnknownNameError
-from anfinsen.structure.backbone import from_alphas
+from anfinsen.structure.graph import GROUNDS, rumours
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.base import FORGET, Published, Task
 from anfinsen.tasks.sites import add_scores
@@ -103,12 +103,19 @@ class LigandSitesTask(Task):
         return found
 
     def prepare(self, example: Example, generator: numpy.random.Generator) -> Example:
-        """Structures, or their atoms but for CA, are forgotten now and then: the network must do without them too."""
+        """Structures are forgotten now and then, or all but the CA atoms, or all but some talk of contacts.
+
+        The network must do without them too, with the contacts of a poor folder or with nothing.
+        """
         backbone, lot = example.protein.backbone, generator.random()
         if backbone is None or lot >= FORGET / 2 + _TRACE:
             return example
-        left = None if lot < FORGET / 2 else from_alphas(backbone.alphas, backbone.origin)
-        return replace(example, protein=replace(example.protein, backbone=left))
+        if lot >= FORGET / 2:
+            left = replace(example.protein, backbone=backbone.trace)
+        else:
+            contacts = rumours(backbone, generator) if lot < FORGET / 4 else None
+            left = replace(example.protein, backbone=None, contacts=contacts)
+        return replace(example, protein=left)
 
     def _sequences(self, split: str) -> list[Example]:
         """Chains of GPSite's table, each once, with a track of what is known for each kind."""
@@ -199,11 +206,11 @@ def listed(parts: Iterable[str]) -> str:
 
 
 def _say(answer: Answer) -> str:
-    ground = "from its structure" if answer.get("ground") == "structure" else "from the sequence alone"
+    ground = GROUNDS[answer.get("ground", "sequence")]
     found = [f"{count} may hold {HELD[kind]}" for kind, count in counts(answer).items()]
     if not found:
-        return f"No residue stands out as holding a ligand, judged {ground}."
-    return f"Of its residues {listed(found)}, judged {ground}."
+        return f"No residue stands out as holding a ligand, judged from {ground}."
+    return f"Of its residues {listed(found)}, judged from {ground}."
 
 
 for _name in LETTERS:
