@@ -1,6 +1,7 @@
 // One answer as a card: a sentence, a number with its interval, how sure, near or far, and three doors: why, data, cite.
 import { useState } from "react";
-import { ask, Refused, type Answer, type Card, type Explanation, type Menu, type Prediction, type Problem, type Task } from "./api";
+import type { Answer, Card, Explanation, Menu, Prediction, Task } from "./api";
+import { useLook } from "./look";
 import { useStore, voice } from "./store";
 import { Bars, Nearness, Prose, RangeLine, StandingView, Surety, Trouble } from "./words";
 
@@ -30,24 +31,16 @@ export function CardView({ card, answer, task, menu, prediction, explained, setE
   explained: Explanation | null; setExplained: (one: Explanation | null) => void;
 }) {
   const [open, setOpen] = useState<"" | "why" | "data" | "cite">("");
-  const [isAsking, setAsking] = useState(false);
-  const [trouble, setTrouble] = useState<Problem | null>(null);
+  const { isAsking, trouble, start } = useLook<Explanation>("/v1/explain");
   const tone = useStore(voice);
   const mine = explained?.task === card.task ? explained : null;
   const toggle = (which: "why" | "data" | "cite") => setOpen(open === which ? "" : which);
   const why = async () => {
     toggle("why");
     if (mine || !prediction || open === "why") return;
-    setAsking(true);
-    setTrouble(null);
-    try {
-      const sequences = [{ id: prediction.id, sequence: prediction.sequence }];
-      setExplained(await ask<Explanation>("/v1/explain", { sequences, task: card.task, conditions: prediction.conditions }));
-    } catch (error) {
-      setTrouble((error as Refused).problem);
-    } finally {
-      setAsking(false);
-    }
+    const sequences = [{ id: prediction.id, sequence: prediction.sequence }];
+    const found = await start({ sequences, task: card.task, conditions: prediction.conditions });
+    if (found) setExplained(found);
   };
   return (
     <article className={card.near?.far ? "card is-far" : "card"} data-task={card.task} aria-label={card.title}>

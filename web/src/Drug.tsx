@@ -5,9 +5,14 @@ import { DrugBox } from "./DrugBox";
 
 const KEPT = "anfinsen-drug-protein";
 
-export function Drug() {
+/** The protein that drugs are asked about, kept while the tab is open. */
+export function useDrugProtein(): [string, (text: string) => void] {
   const [text, set] = useState(() => sessionStorage.getItem(KEPT) ?? EXAMPLES["EGFR kinase"]);
-  const setText = (now: string) => { sessionStorage.setItem(KEPT, now); set(now); };
+  return [text, (now) => { sessionStorage.setItem(KEPT, now); set(now); }];
+}
+
+export function Drug() {
+  const [text, setText] = useDrugProtein();
   return (
     <main className="narrow">
       <h1>How tightly does a drug hold it?</h1>

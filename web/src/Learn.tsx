@@ -1,64 +1,28 @@
-// The four lessons, given by the real engine; and the game that the first one is about: guess the hidden residue.
+// The four lessons, given by the real engine a step at a time, and the games that the first and the last are about.
 import { useEffect, useState } from "react";
-import { ask, askOnce, Refused, type Part, type Problem } from "./api";
-import { EXAMPLES } from "./Composer";
+import { askOnce, Refused, type Part, type Problem } from "./api";
+import { Hidden, Promises } from "./Games";
 import { parameter, place, setParameter, useStore } from "./store";
-import { NAMES } from "./TrackView";
-import { Bars, Trouble } from "./words";
+import { Trouble } from "./words";
 
-type Guess = { position: number; residue: string; guesses: { residue: string; probability: number }[] };
-const UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG";
-const PROTEINS: Record<string, string> = { ubiquitin: UBIQUITIN, lysozyme: EXAMPLES.lysozyme.replace(/^>.*\n/, "").trim() };
-
-function Hidden() {
-  const [name, setName] = useState("ubiquitin");
-  const [at, setAt] = useState<number | null>(null);
-  const [mine, setMine] = useState("");
-  const [told, setTold] = useState<Guess | null>(null);
-  const [trouble, setTrouble] = useState<Problem | null>(null);
-  const sequence = PROTEINS[name];
-  const hide = (position: number) => { setAt(position); setMine(""); setTold(null); setTrouble(null); };
-  const guess = async (letter: string) => {
-    setMine(letter);
-    try {
-      setTold(await ask<Guess>("/v1/hidden", { sequences: sequence, position: at }));
-    } catch (error) {
-      setTrouble((error as Refused).problem);
-    }
-  };
-  const rank = told ? told.guesses.findIndex((one) => one.residue === told.residue) + 1 : 0;
-  return (
-    <section className="panel game" aria-label="Guess the hidden residue">
-      <header><h2>Play: guess the hidden residue</h2><label>protein <select value={name} onChange={(event) => { setName(event.target.value); setAt(null); setTold(null); }}>{Object.keys(PROTEINS).map((one) => <option key={one}>{one}</option>)}</select></label></header>
-      <p>This is how a protein language model learns: one residue is covered, and it must say which it was. Cover one, guess, and see what the model expects there.</p>
-      <p className="chain">{[...sequence].map((letter, n) => <button type="button" key={n} className={at === n + 1 ? "covered" : ""} aria-label={`cover residue ${n + 1}`} onClick={() => hide(n + 1)}>{at === n + 1 ? (told ? letter : "?") : letter}</button>)}</p>
-      {at !== null && !told && (
-        <div><p>Residue {at} is covered. Which one was it?</p><p className="letters-choice">{[..."ACDEFGHIKLMNPQRSTVWY"].map((letter) => <button type="button" key={letter} aria-label={NAMES[letter]} disabled={mine !== ""} className={mine === letter ? "firm" : ""} onClick={() => void guess(letter)}>{letter}</button>)}</p></div>
-      )}
-      <Trouble problem={trouble} />
-      {told && (
-        <div aria-live="polite">
-          <p>It was <b>{NAMES[told.residue]} ({told.residue})</b>. {mine === told.residue ? "You were right." : `You said ${NAMES[mine]}.`} The model put it {rank === 1 ? "first" : `at place ${rank} of 20`}, with a chance of {Math.round(100 * (told.guesses[rank - 1]?.probability ?? 0))}%; a blind guess is 5%.</p>
-          <Bars rows={told.guesses.slice(0, 6).map((one) => ({ name: `${NAMES[one.residue]} (${one.residue})`, share: one.probability, firm: one.residue === told.residue }))} />
-        </div>
-      )}
-    </section>
-  );
-}
-
+/** A lesson in steps: whoever reads asks for the next one, or for all. */
 function Lesson({ number }: { number: number }) {
   const [parts, setParts] = useState<Part[] | null>(null);
+  const [steps, setSteps] = useState(1);
   const [trouble, setTrouble] = useState<Problem | null>(null);
   useEffect(() => {
     setParts(null);
+    setSteps(1);
     setTrouble(null);
     askOnce<Part[]>(`/v1/lessons/${number}`).then(setParts, (error: Refused) => setTrouble(error.problem));
   }, [number]);
   if (trouble) return <Trouble problem={trouble} />;
   if (!parts) return <p className="lead" aria-live="polite">The engine gives the lesson now: everything in it is measured while you wait …</p>;
+  const begins = parts.map((part, at) => (part.kind === "heading" ? at : -1)).filter((at) => at >= 0);
+  const end = begins[steps] ?? parts.length;
   return (
-    <article className="lesson">
-      {parts.map((part, at) => {
+    <article className="lesson" aria-live="polite">
+      {parts.slice(0, end).map((part, at) => {
         switch (part.kind) {
           case "title": return <h2 key={at}>{part.text}</h2>;
           case "heading": return <h3 key={at}>{part.text.replace(/^\d+\s+/, "")}</h3>;
@@ -67,6 +31,13 @@ function Lesson({ number }: { number: number }) {
           default: return <p key={at}>{part.text.replace(/\s*Next: anfinsen learn \d\s*$/, "")}</p>;
         }
       })}
+      {end < parts.length && (
+        <p className="composer-foot">
+          <button type="button" className="main" onClick={() => setSteps(steps + 1)}>Go on</button>
+          <button type="button" className="quiet" onClick={() => setSteps(begins.length)}>all of it</button>
+          <span className="note">step {steps} of {begins.length}</span>
+        </p>
+      )}
     </article>
   );
 }
@@ -92,6 +63,7 @@ export function Learn() {
       </ol>
       {chosen > 0 && <Lesson number={chosen} />}
       {(chosen === 0 || chosen === 1) && <Hidden />}
+      {(chosen === 0 || chosen === 4) && <Promises />}
       {chosen === 2 && <p><a href="/train">See the same on a table of your own</a></p>}
     </main>
   );

@@ -1,13 +1,16 @@
 // One protein: its answers in sentences, everything along its residues on one ruler, its shape, its mutations, its drugs.
 import { memo, useEffect, useMemo, useState } from "react";
-import { ask, Refused, type Explanation, type Folded, type Menu, type Prediction, type Problem, type ProteinCard, type Scan, type Task } from "./api";
+import type { Explanation, Folded, Menu, Prediction, ProteinCard, Scan, Task } from "./api";
 import { CardView } from "./CardView";
 import { DrugBox } from "./DrugBox";
-import { HeatMap, mutationOf, type Cell } from "./HeatMap";
-import { columnsOf, ResidueTable, type Column } from "./ResidueTable";
+import { FoldPanel } from "./FoldPanel";
+import { HeatMap, type Cell } from "./HeatMap";
+import { useLook } from "./look";
+import { Mutations } from "./Mutations";
+import { columnsOf, residueCsv, ResidueTable, type Column } from "./ResidueTable";
 import { plddtOf } from "./plddt";
 import { StructurePanel } from "./StructurePanel";
-import { go, parameter, select, selection, setParameter } from "./store";
+import { parameter, selection, setParameter } from "./store";
 import { tracksOf, type Track } from "./tracks";
 import { TrackView, useWindow } from "./TrackView";
 import { Messages, Surety, Trouble } from "./words";
@@ -37,46 +40,6 @@ function Lead({ card, groups }: { card: ProteinCard; groups: [string, string[]][
   );
 }
 
-function Mutations({ scan, sequence, cell, choose, job }: { scan: Scan; sequence: string; cell: Cell | null; choose: (cell: Cell) => void; job: string }) {
-  const all = useMemo(() => scan.scores.flatMap((row, at) => row.map((score, column) => ({
-    position: at + 1, mutant: scan.residues[column], score, ddg: scan.ddg[at][column],
-  }))).filter((one) => one.score !== null && one.mutant !== sequence[one.position - 1]), [scan, sequence]);
-  const [best, worst] = useMemo(() => {
-    const order = [...all].sort((a, b) => b.score! - a.score!);
-    return [order.slice(0, 5), order.slice(-5).reverse()];
-  }, [all]);
-  const list = (title: string, rows: typeof all) => (
-    <div>
-      <h4>{title}</h4>
-      <ol>{rows.map((one) => (
-        <li key={`${one.position}${one.mutant}`}>
-          <button type="button" onClick={() => { select([[one.position, one.position]]); choose({ position: one.position, mutant: one.mutant }); }}>{sequence[one.position - 1]}{one.position}{one.mutant}</button>
-          <span>{one.score!.toFixed(2).replace("-", "−")}</span>
-          <span className="note">{one.ddg! > 0 ? "+" : ""}{one.ddg!.toFixed(2).replace("-", "−")} kcal/mol</span>
-        </li>
-      ))}</ol>
-    </div>
-  );
-  const now = cell && mutationOf(scan, sequence, cell);
-  return (
-    <div className="mutations">
-      <p>{scan.sentence} <span className="note">{scan.basis}</span></p>
-      <Messages messages={scan.messages} />
-      <div className="columns">{list("Best borne", best)}{list("Likely most harmful", worst)}
-        {now && now.score !== null && cell!.mutant !== sequence[cell!.position - 1] && (
-          <div className="chosen">
-            <h4>Chosen: {now.name}</h4>
-            <p>Score {now.score.toFixed(2).replace("-", "−")} (0 is the wild type; lower harms more).</p>
-            <p>Stability {now.ddg! > 0 ? "+" : ""}{now.ddg!.toFixed(2).replace("-", "−")} kcal/mol; below zero is more stable.</p>
-            <button type="button" onClick={() => go(`/compare?of=${job}&mutation=${now.name}`)}>compare with the wild type</button>
-          </div>
-        )}
-      </div>
-      <p className="note">Predictions, not measurements: a hypothesis for the bench.</p>
-    </div>
-  );
-}
-
 /** Drawn again only when its protein changes: the selection is told to those who show it, and to nobody else. */
 export const ProteinView = memo(function ProteinView({ job, card, prediction, menu, structure, isAlone, exportAs }: {
   job: string; card: ProteinCard; prediction: Prediction | null; menu: Menu; structure: string | null; isAlone: boolean;
@@ -85,13 +48,10 @@ export const ProteinView = memo(function ProteinView({ job, card, prediction, me
   const tasks = useMemo(() => arrange(menu), [menu]);
   const byName = useMemo(() => new Map(tasks.map((one) => [one.name, one])), [tasks]);
   const [explained, setExplained] = useState<Explanation | null>(null);
-  const [scan, setScan] = useState<Scan | null>(null);
-  const [isScanning, setScanning] = useState(false);
-  const [trouble, setTrouble] = useState<Problem | null>(null);
+  const scanning = useLook<Scan>("/v1/scan"), scan = scanning.told;
+  const folding = useLook<Folded>("/v1/fold"), folded = folding.told;
   const [cell, choose] = useState<Cell | null>(null);
   const [held, hold] = useState<number[] | null>(null);
-  const [folded, setFolded] = useState<Folded | null>(null);
-  const [isFolding, setFolding] = useState(false);
   const [showsTable, setTable] = useState(false);
   const view = useWindow(prediction?.sequence.length ?? card.length);
   const groups = useMemo(() => {
@@ -119,45 +79,19 @@ export const ProteinView = memo(function ProteinView({ job, card, prediction, me
     return found;
   }, [prediction, byName, groups, explained, held, scan, structure, chain, folded]);
   const columns = useMemo((): Column[] => (prediction ? columnsOf(sequence, prediction.numbering, tracks, scan) : []), [prediction, sequence, tracks, scan]);
-  useEffect(() => {
-    exportAs(prediction ? () => [["position", ...columns.map((one) => one.title)].join(","), ...Array.from(sequence, (_, at) => [at + 1, ...columns.map((one) => `"${one.cell(at).replaceAll('"', '""')}"`)].join(","))].join("\n") + "\n" : null);
-  }, [prediction, columns, sequence, exportAs]);
+  useEffect(() => exportAs(prediction ? () => residueCsv(sequence.length, columns) : null), [prediction, columns, sequence, exportAs]);
   useEffect(() => { if (prediction) selection.set({ chain, spans: selection.get().spans }); }, [prediction, chain]);
-  const runScan = async () => {
-    setScanning(true);
-    setTrouble(null);
-    try {
-      setScan(await ask<Scan>("/v1/scan", { sequences: [{ id: prediction!.id, sequence }] }));
-    } catch (error) {
-      setTrouble((error as Refused).problem);
-    } finally {
-      setScanning(false);
-    }
-  };
+  const question = { sequences: [{ id: prediction?.id ?? "", sequence }] };
+  const fold = () => { setParameter("fold", "1"); void folding.start(question); };
   useEffect(() => {
-    if (prediction && isAlone && sequence.length <= SCANNED && !scan && !isScanning) void runScan();
+    if (!prediction) return;
+    if (isAlone && sequence.length <= SCANNED) void scanning.start(question);
+    if (parameter("fold") && !structure) fold(); // a link to a folded protein folds it again, to the same coordinates
     // once a protein
     // eslint-disable-next-line
   }, [prediction]);
-  const runFold = async () => {
-    setFolding(true);
-    setTrouble(null);
-    setParameter("fold", "1");
-    try {
-      setFolded(await ask<Folded>("/v1/fold", { sequences: [{ id: prediction!.id, sequence }] }));
-    } catch (error) {
-      setTrouble((error as Refused).problem);
-    } finally {
-      setFolding(false);
-    }
-  };
-  useEffect(() => {
-    if (prediction && parameter("fold") && !structure && !folded && !isFolding) void runFold();
-    // a link to a folded protein folds it again; the same model gives the same coordinates
-    // eslint-disable-next-line
-  }, [prediction]);
   const numbers = useMemo(() => (folded ? undefined : prediction?.numbering) ?? Array.from(sequence, (_, at) => String(at + 1)), [folded, prediction, sequence]);
-  const canFold = !structure && !folded && menu.looks.includes("fold");
+  const canFold = !structure && !folded && prediction !== null && menu.looks.includes("fold");
   const shown = structure ?? folded?.cif ?? null;
   const show3d = shown !== null && prediction !== null && (folded !== null || prediction.numbering !== undefined);
   return (
@@ -173,21 +107,20 @@ export const ProteinView = memo(function ProteinView({ job, card, prediction, me
             </TrackView>
             {!scan && (
               <p className="scan-ask">
-                {isScanning ? <span className="note">Scoring all {(19 * sequence.length).toLocaleString("en")} substitutions …</span>
-                  : <button type="button" onClick={() => void runScan()}>Score every mutation</button>}
+                {scanning.isAsking ? <span className="note">Scoring all {(19 * sequence.length).toLocaleString("en")} substitutions …</span>
+                  : <button type="button" onClick={() => void scanning.start(question)}>Score every mutation</button>}
               </p>
             )}
-            {canFold && (
-              <p className="scan-ask">
-                {isFolding ? <span className="note">Folding {sequence.length} residues …</span> : <button type="button" onClick={() => void runFold()}>Fold it here</button>}
-              </p>
-            )}
-            {folded && <><p>{folded.sentence} <span className="note">A predicted structure; expected TM-score {folded.predicted_tm.toFixed(2)}.</span></p><Messages messages={folded.messages} /></>}
-            <Trouble problem={trouble} />
+            <Trouble problem={scanning.trouble} />
             <p><button type="button" className="quiet" aria-expanded={showsTable} onClick={() => setTable(!showsTable)}>{showsTable ? "Hide the table" : "The same as a table"}</button></p>
             {showsTable && <ResidueTable sequence={sequence} columns={columns} />}
           </section>
-          {show3d && <StructurePanel text={shown} chain={folded ? "A" : chain} numbering={numbers} tracks={tracks} name={prediction.id} />}
+          {show3d && (
+            <StructurePanel text={shown} chain={folded ? "A" : chain} numbering={numbers} tracks={tracks} name={prediction.id}>
+              {folded && <><p>{folded.sentence} <span className="note">A predicted structure; expected TM-score {folded.predicted_tm.toFixed(2)}.</span></p><Messages messages={folded.messages} /></>}
+            </StructurePanel>
+          )}
+          {canFold && <FoldPanel length={sequence.length} seconds={menu.fold_seconds} folding={folding} fold={fold} />}
         </div>
       )}
       {groups.map(([group, names]) => (

@@ -1,5 +1,5 @@
 // The table twin: what tracks, heat map and 3-D show, one residue a row, for keys, screen readers and spreadsheets.
-import { useEffect, useMemo, useRef, useState } from "react";
+import { memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Scan } from "./api";
 import { firstOf, holds, selection, selectResidue, useStore } from "./store";
 import { wordAt, type Track } from "./tracks";
@@ -33,24 +33,45 @@ export const residueCsv = (length: number, columns: Column[]) =>
   [["position", ...columns.map((one) => one.title)], ...Array.from({ length }, (_, at) => [String(at + 1), ...columns.map((one) => one.cell(at))])]
     .map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
 
+const Row = memo(function Row({ position, cells, isChosen }: { position: number; cells: string[]; isChosen: boolean }) {
+  return (
+    <tr aria-rowindex={position + 1} aria-selected={isChosen} data-position={position} onClick={(event) => selectResidue(position, event.shiftKey)}>
+      <th scope="row">{position}</th>
+      {cells.map((cell, at) => <td key={at}>{cell}</td>)}
+    </tr>
+  );
+});
+
+/** Where the table stands: where it was scrolled to, or at the residue that was selected elsewhere, without waiting for an event. */
+function useTop(focus: number | null): [React.RefObject<HTMLDivElement | null>, number, () => void] {
+  const place = useRef<HTMLDivElement>(null), ours = useRef(0);
+  const [top, setTop] = useState(0), [seen, setSeen] = useState<number | null>(null);
+  if (focus !== seen) {
+    setSeen(focus);
+    const y = ((focus ?? 1) - 1) * ROW;
+    if (focus !== null && (y < top || y > top + SHOWN - 3 * ROW)) setTop(Math.max(0, y - SHOWN / 2));
+  }
+  useLayoutEffect(() => {
+    place.current!.scrollTop = top;
+    ours.current = place.current!.scrollTop;
+  }, [top]);
+  const scrolled = () => { // what we scrolled ourselves is known already; told again it could come too late, and undo what came since
+    const now = place.current!.scrollTop;
+    if (now !== ours.current) setTop(now);
+  };
+  return [place, top, scrolled];
+}
+
 export function ResidueTable({ sequence, columns }: { sequence: string; columns: Column[] }) {
-  const place = useRef<HTMLDivElement>(null);
   const chosen = useStore(selection);
-  const [top, setTop] = useState(0);
+  const [place, top, scrolled] = useTop(firstOf(chosen));
   const first = Math.max(0, Math.floor(top / ROW) - 4), last = Math.min(sequence.length, first + Math.ceil(SHOWN / ROW) + 8);
-  const focus = firstOf(chosen);
-  useEffect(() => {
-    const field = place.current!;
-    if (focus === null) return;
-    const y = (focus - 1) * ROW;
-    if (y < field.scrollTop || y > field.scrollTop + field.clientHeight - 2 * ROW) field.scrollTop = Math.max(0, y - field.clientHeight / 2);
-  }, [focus]);
   const rows = useMemo(() => Array.from({ length: last - first }, (_, at) => columns.map((one) => one.cell(first + at))), [columns, first, last]);
   return (
     <div
       className="residues" ref={place} tabIndex={0} role="group" aria-label="Table of residues. Arrow keys move, with shift they extend."
       style={{ maxHeight: SHOWN }}
-      onScroll={(event) => setTop(event.currentTarget.scrollTop)}
+      onScroll={scrolled}
       onKeyDown={(event) => {
         const map: Record<string, string> = { ArrowDown: "ArrowRight", ArrowUp: "ArrowLeft" };
         if (event.key in map) {
@@ -64,18 +85,7 @@ export function ResidueTable({ sequence, columns }: { sequence: string; columns:
         <thead><tr aria-rowindex={1}><th scope="col">#</th>{columns.map((one) => <th key={one.title} scope="col">{one.title}</th>)}</tr></thead>
         <tbody>
           {first > 0 && <tr aria-hidden="true" style={{ height: first * ROW }}><td colSpan={columns.length + 1} /></tr>}
-          {rows.map((cells, at) => {
-            const position = first + at + 1;
-            return (
-              <tr
-                key={position} aria-rowindex={position + 1} aria-selected={holds(chosen, position)} data-position={position}
-                onClick={(event) => selectResidue(position, event.shiftKey)}
-              >
-                <th scope="row">{position}</th>
-                {cells.map((cell, one) => <td key={one}>{cell}</td>)}
-              </tr>
-            );
-          })}
+          {rows.map((cells, at) => <Row key={first + at} position={first + at + 1} cells={cells} isChosen={holds(chosen, first + at + 1)} />)}
           {last < sequence.length && <tr aria-hidden="true" style={{ height: (sequence.length - last) * ROW }}><td colSpan={columns.length + 1} /></tr>}
         </tbody>
       </table>

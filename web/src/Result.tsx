@@ -1,11 +1,11 @@
 // A job at its address: cards fill as they finish, many proteins become a table, two can be set against each other.
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ask, askOnce, ENDED, follow, plural, Refused, type Job, type Menu, type Prediction, type Problem, type ProteinCard, type Question } from "./api";
-import { isStructure, ProblemLine } from "./Composer";
-import { CompareView } from "./Compare";
+import { isStructure, ProblemLine } from "./Problems";
 import { Exports } from "./Exports";
 import { arrange, ProteinView } from "./ProteinView";
 import { parameter, setParameter, useAddress } from "./store";
+import { CompareView } from "./Versus";
 import { Surety, Trouble } from "./words";
 
 const SHOWN = 500;

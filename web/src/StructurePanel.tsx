@@ -1,12 +1,14 @@
 // The 3-D picture beside the tracks; Mol* itself comes in a chunk of its own, and only when there is something to show.
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import type { Residue, Viewer } from "./structure3d";
-import { hovered, selection, selectResidue, useDark, useStore, type Span } from "./store";
+import { hovered, selection, selectResidue, useDark, useStore } from "./store";
 import { asNumber, CONFIDENCE, confidenceWord, diverging, type Track } from "./tracks";
 
 const SITES = [0xc2410c, 0x0f766e, 0x7c3aed, 0xb91c6b, 0x3f6212, 0x1d4ed8];
 const STATES: Record<string, number> = { H: 0xb4236a, E: 0x2563a8, C: 0xc9ccd1 };
 const PALE = 0xd5d8dd;
+
+const keyOf = (one: Residue) => `${one.chain}|${one.number}|${one.insertion}`;
 
 /** "60A" of chain A as Mol* knows it. */
 const residueOf = (chain: string, text: string): Residue => {
@@ -35,8 +37,8 @@ function paintOf(track: Track): { colours: number[]; key: [string, number][] } {
   }
 }
 
-export function StructurePanel({ text, chain, numbering, tracks, name }: {
-  text: string; chain: string; numbering: string[]; tracks: Track[]; name: string;
+export function StructurePanel({ text, chain, numbering, tracks, name, children }: {
+  text: string; chain: string; numbering: string[]; tracks: Track[]; name: string; children?: ReactNode;
 }) {
   const place = useRef<HTMLDivElement>(null);
   const [viewer, setViewer] = useState<Viewer | null>(null);
@@ -44,7 +46,7 @@ export function StructurePanel({ text, chain, numbering, tracks, name }: {
   const [by, setBy] = useState(() => (tracks.find((one) => one.kind === "sure") ?? tracks.find((one) => one.kind === "segments" && one.isStructure) ?? tracks[0])?.id ?? "");
   const chosen = useStore(selection), over = useStore(hovered);
   const residues = useMemo(() => numbering.map((one) => residueOf(chain, one)), [numbering, chain]);
-  const at = useMemo(() => new Map(residues.map((one, index) => [`${one.chain}|${one.number}|${one.insertion}`, index + 1])), [residues]);
+  const at = useMemo(() => new Map(residues.map((one, index) => [keyOf(one), index + 1])), [residues]);
   const clicked = useRef(false), isDark = useDark();
   useEffect(() => {
     let opened: Viewer | null = null, isGone = false;
@@ -61,11 +63,10 @@ export function StructurePanel({ text, chain, numbering, tracks, name }: {
   useEffect(() => viewer?.paper(isDark), [viewer, isDark]);
   useEffect(() => {
     viewer?.onClick((one, extend) => {
-      const position = at.get(`${one.chain}|${one.number}|${one.insertion}`);
+      const position = at.get(keyOf(one));
       clicked.current = true;
       if (position) selectResidue(position, extend);
     });
-    if (viewer) (window as unknown as { anfinsenSelected: () => number }).anfinsenSelected = () => viewer.selected();
   }, [viewer, at]);
   const track = tracks.find((one) => one.id === by) ?? tracks[0];
   const paint = useMemo(() => (track ? paintOf(track) : null), [track]);
@@ -73,11 +74,20 @@ export function StructurePanel({ text, chain, numbering, tracks, name }: {
     if (viewer && paint) void viewer.paint(residues.map((one, index): [Residue, number] => [one, paint.colours[index]]));
   }, [viewer, paint, residues]);
   useEffect(() => {
-    const named = (spans: Span[]) => spans.flatMap(([a, b]) => residues.slice(a - 1, b));
-    viewer?.select(named(chosen.spans), !clicked.current && chosen.spans.length > 0);
-    clicked.current = false;
-  }, [viewer, chosen, residues]);
-  useEffect(() => viewer?.highlight(over === null ? null : residues[over - 1] ?? null), [viewer, over, residues]);
+    const frame = requestAnimationFrame(() => {
+      if (!viewer) return;
+      viewer.select(chosen.spans.flatMap(([a, b]) => residues.slice(a - 1, b)), !clicked.current && chosen.spans.length > 0);
+      const marked = viewer.selected();
+      place.current!.dataset.selected = String(marked.length);
+      place.current!.dataset.from = String(marked.length ? at.get(keyOf(marked[0])) : "");
+      clicked.current = false;
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [viewer, chosen, residues, at]);
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => viewer?.highlight(over === null ? null : residues[over - 1] ?? null));
+    return () => cancelAnimationFrame(frame);
+  }, [viewer, over, residues]);
   const save = async () => {
     const link = document.createElement("a");
     link.href = await viewer!.picture();
@@ -100,6 +110,7 @@ export function StructurePanel({ text, chain, numbering, tracks, name }: {
         <button type="button" disabled={!viewer} onClick={() => viewer?.whole()}>whole</button>
         <button type="button" disabled={!viewer} onClick={() => void save()}>PNG</button>
       </footer>
+      {children}
     </section>
   );
 }

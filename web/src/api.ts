@@ -19,7 +19,7 @@ export type Task = {
   of_pairs: boolean; conditions: { name: string; unit: string; meaning: string }[];
 };
 export type Model = { name: string; sha256: string; version: string };
-export type Menu = { model: Model; tasks: Task[]; looks: string[] };
+export type Menu = { model: Model; tasks: Task[]; looks: string[]; fold_seconds: number[] };
 export type Folded = { cif: string; plddt: number[]; predicted_tm: number; sentence: string; messages: Message[] };
 export type Sure = { word: string; figure: string; meaning: string };
 export type Card = {
@@ -39,7 +39,9 @@ export type Prediction = {
   answers: Record<string, Answer>; messages: Message[]; conditions?: Record<string, number>;
 };
 export type Looked = { id: string; length: number; messages: Message[] };
-export type Checked = { accepted: Looked[]; residues: number; refused: Problem[]; merged: string[] };
+export type Entry = { id: string; house: string; host: string };
+export type Checked = { accepted: Looked[]; residues: number; seconds: number; refused: Problem[]; merged: string[]; entries: Entry[] };
+export type Gathered = { found: (Entry & { text: string; is_structure: boolean })[]; refused: Problem[] };
 export type Question = {
   sequences: string | ({ id?: string; sequence: string } | string)[]; tasks?: string[]; conditions?: Record<string, number>;
 };
@@ -62,6 +64,7 @@ export type Part = { kind: "title" | "heading" | "say" | "note" | "draw"; text: 
 export type Pair = { answer: Answer; sentence: string; drawing?: string; residues?: number[]; faith?: string };
 export type Affinities = {
   question: string; limits: string; terms: Record<string, string>; meanings: Record<string, string>; model: string;
+  sequences: Record<string, string>;
   pairs: Pair[]; refused: Problem[];
   drugs: Record<string, {
     smiles: string; given: string | null; properties: Record<string, number>;
@@ -125,5 +128,7 @@ export function follow(path: string, hear: Record<string, (data: never) => boole
   return () => stream.close();
 }
 
+/** "about 12 s", "about 3 min": a wait as it is told before it begins. */
+export const about = (seconds: number) => (seconds < 90 ? `about ${Math.max(1, Math.round(seconds))} s` : `about ${Math.round(seconds / 60)} min`);
 export const ENDED = ["done", "failed", "cancelled"];
 export const plural = (count: number, noun: string) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -11,8 +11,8 @@ import { go, light, useAddress, useStore, voice } from "./store";
 import "./style.css";
 import { Terms, Trouble } from "./words";
 
-const TrainNew = lazy(() => import("./Train").then((one) => ({ default: one.TrainNew })));
-const TrainWatch = lazy(() => import("./Train").then((one) => ({ default: one.TrainWatch })));
+const TrainNew = lazy(() => import("./TrainNew").then((one) => ({ default: one.TrainNew })));
+const TrainWatch = lazy(() => import("./TrainWatch").then((one) => ({ default: one.TrainWatch })));
 
 const WAYS: [string, string][] = [["/", "Analyse"], ["/compare", "Compare"], ["/drug", "Drug"], ["/train", "Train"], ["/learn", "Learn"]];
 
@@ -43,7 +43,7 @@ function Header({ path, menu }: { path: string; menu: Menu | null }) {
         })}
       </nav>
       <div className="settings">
-        <span className="local" title={menu ? `${menu.model.name}, ${menu.model.sha256.slice(0, 12)}` : ""}>local: nothing leaves this machine</span>
+        <span className="local" title={menu ? `${menu.model.name}, ${menu.model.sha256.slice(0, 12)}` : ""}>local: what you ask stays on this machine</span>
         <button type="button" aria-pressed={tone === "expert"} onClick={() => voice.set(tone === "expert" ? "plain" : "expert")}>{tone === "expert" ? "expert" : "plain"}</button>
         <button type="button" aria-label={`Light: ${lit}. Change.`} onClick={() => light.set(lit === "auto" ? "dark" : lit === "dark" ? "light" : "auto")}>{{ auto: "◐ auto", dark: "● dark", light: "○ light" }[lit]}</button>
       </div>
@@ -80,7 +80,7 @@ function App() {
     if (!menu) return <main className="narrow">{trouble ? <Trouble problem={trouble} /> : <p className="lead">Opening …</p>}</main>;
     if (path.startsWith("/r/")) return <Result key={path} id={path.slice(3)} menu={menu} />;
     if (path.startsWith("/t/")) return <TrainWatch key={path} id={path.slice(3)} />;
-    if (path === "/compare") return <Compare key={location.search} />;
+    if (path === "/compare") return <Compare />;
     if (path === "/drug") return <Drug />;
     if (path === "/train") return <TrainNew />;
     if (path === "/learn") return <Learn />;

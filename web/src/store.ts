@@ -79,12 +79,23 @@ const readSelection = () => parseSelection(parameter("sel"));
 export const selection = new Store<Selection>(readSelection());
 export const hovered = new Store<number | null>(null);
 let anchor: number | null = null;
-let writing = 0;
+const PAUSE = 90;
+let written = -PAUSE, writing = 0;
+
+/** The selection into the address: at once, and while a range is drawn every 90 ms, since browsers refuse more. */
+function write(): void {
+  clearTimeout(writing);
+  const wait = written + PAUSE - performance.now();
+  if (wait > 0) writing = window.setTimeout(write, wait);
+  else {
+    written = performance.now();
+    setParameter("sel", tellSelection(selection.get()));
+  }
+}
 
 export function select(spans: Span[], chain = selection.get().chain): void {
   selection.set({ chain, spans });
-  clearTimeout(writing);
-  writing = window.setTimeout(() => setParameter("sel", tellSelection(selection.get())), 50);
+  write();
 }
 
 /** Select one residue; with `extend` everything from the last one that was selected alone. */

@@ -10,18 +10,22 @@ import { StructureElement, StructureProperties, Unit, Structure } from "molstar/
 import { Bond } from "molstar/lib/mol-model/structure.js";
 import { Color } from "molstar/lib/mol-util/color/index.js";
 import { ParamDefinition as PD } from "molstar/lib/mol-util/param-definition.js";
-import { MolScriptBuilder as MS } from "molstar/lib/mol-script/language/builder.js";
-import { Script } from "molstar/lib/mol-script/script.js";
-import { StructureSelection } from "molstar/lib/mol-model/structure/query.js";
+import { OrderedSet, SortedArray } from "molstar/lib/mol-data/int.js";
 
 export type Residue = { chain: string; number: number; insertion: string };
 const THEME = "anfinsen-residue";
 const GREY = Color(0x9aa0a6);
 const keyOf = (chain: string, number: number, insertion: string) => `${chain}|${number}|${insertion}`;
+const residueAt = (at: StructureElement.Location): Residue => ({
+  chain: StructureProperties.chain.auth_asym_id(at),
+  number: StructureProperties.residue.auth_seq_id(at),
+  insertion: StructureProperties.residue.pdbx_PDB_ins_code(at),
+});
 
 export class Viewer {
   private colours = new Map<string, number>();
   private version = 0;
+  private found: Map<string, [Unit, number, number]> | null = null;
   private constructor(private plugin: PluginContext) {}
 
   static async open(target: HTMLElement, text: string, dark: boolean): Promise<Viewer> {
@@ -62,9 +66,8 @@ export class Viewer {
     const location = StructureElement.Location.create();
     const look = (at: StructureElement.Location) => {
       if (!Unit.isAtomic(at.unit)) return GREY;
-      const chain = StructureProperties.chain.auth_asym_id(at);
-      const number = StructureProperties.residue.auth_seq_id(at);
-      const found = colours.get(keyOf(chain, number, StructureProperties.residue.pdbx_PDB_ins_code(at)));
+      const { chain, number, insertion } = residueAt(at);
+      const found = colours.get(keyOf(chain, number, insertion));
       return found === undefined ? GREY : Color(found);
     };
     const factory = (_: unknown, props: { version: number }): unknown => ({
@@ -115,14 +118,36 @@ export class Viewer {
     return this.plugin.managers.structure.hierarchy.current.structures[0]?.cell.obj?.data;
   }
 
-  private loci(residues: Residue[]) {
-    const structure = this.structure();
-    if (!structure || !residues.length) return undefined;
-    const query = MS.struct.generator.atomGroups({
-      "chain-test": MS.core.rel.eq([MS.ammp("auth_asym_id"), residues[0].chain]),
-      "residue-test": MS.core.set.has([MS.set(...residues.map((one) => one.number)), MS.ammp("auth_seq_id")]),
-    });
-    return StructureSelection.toLociWithSourceUnits(Script.getStructureSelection(query, structure));
+  /** Where each residue lies: its unit, and its first and last atom there; read once. */
+  private get places(): Map<string, [Unit, number, number]> {
+    if (this.found) return this.found;
+    this.found = new Map();
+    const at = StructureElement.Location.create(this.structure());
+    for (const unit of this.structure()?.units ?? []) {
+      at.unit = unit;
+      for (let index = 0; index < unit.elements.length; index++) {
+        at.element = unit.elements[index];
+        const { chain, number, insertion } = residueAt(at);
+        const key = keyOf(chain, number, insertion), known = this.found.get(key);
+        if (known?.[0] === unit) known[2] = index;
+        else if (!known) this.found.set(key, [unit, index, index]);
+      }
+    }
+    return this.found;
+  }
+
+  private loci(residues: Residue[]): StructureElement.Loci | undefined {
+    const structure = this.structure(), atoms = new Map<Unit, number[]>();
+    for (const one of residues) {
+      const [unit, first, last] = this.places.get(keyOf(one.chain, one.number, one.insertion)) ?? [];
+      if (!unit) continue;
+      if (!atoms.has(unit)) atoms.set(unit, []);
+      for (let index = first!; index <= last!; index++) atoms.get(unit)!.push(index);
+    }
+    if (!structure || !atoms.size) return undefined;
+    return StructureElement.Loci(structure, [...atoms].map(([unit, found]) => ({
+      unit, indices: OrderedSet.ofSortedArray(SortedArray.ofUnsortedArray<StructureElement.UnitIndex>(found)),
+    })));
   }
 
   /** Mark residues of one chain. */
@@ -143,20 +168,16 @@ export class Viewer {
     else this.plugin.managers.interactivity.lociHighlights.clearHighlights();
   }
 
-  /** How many residues Mol* itself holds as selected: what a test asks. */
-  selected(): number {
-    let count = 0;
-    this.plugin.managers.structure.selection.entries.forEach((entry) => {
-      const { selection } = entry as unknown as { selection: StructureElement.Loci };
-      const keys = new Set<string>();
-      if (StructureElement.Loci.is(selection)) {
-        StructureElement.Loci.forEachLocation(selection, (at) => {
-          keys.add(`${StructureProperties.chain.auth_asym_id(at)}|${StructureProperties.residue.auth_seq_id(at)}`);
-        });
-      }
-      count += keys.size;
+  /** The residues that Mol* itself holds as selected. */
+  selected(): Residue[] {
+    const found = new Map<string, Residue>();
+    this.plugin.managers.structure.selection.entries.forEach(({ selection }) => {
+      StructureElement.Loci.forEachLocation(selection as StructureElement.Loci, (at) => {
+        const one = residueAt(at);
+        found.set(keyOf(one.chain, one.number, one.insertion), one);
+      });
     });
-    return count;
+    return [...found.values()];
   }
 
   /** Be told which residue was clicked, with the shift key or without. */
@@ -166,14 +187,7 @@ export class Viewer {
       if (!StructureElement.Loci.is(loci)) return;
       const at = StructureElement.Loci.getFirstLocation(loci);
       if (!at) return;
-      tell(
-        {
-          chain: StructureProperties.chain.auth_asym_id(at),
-          number: StructureProperties.residue.auth_seq_id(at),
-          insertion: StructureProperties.residue.pdbx_PDB_ins_code(at),
-        },
-        modifiers.shift,
-      );
+      tell(residueAt(at), modifiers.shift);
     });
   }
 

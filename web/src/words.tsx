@@ -114,6 +114,8 @@ export const figure = (value: number) => {
   return text.replace("-", "−");
 };
 
+export const signed = (value: number) => `${value > 0 ? "+" : ""}${figure(value)}`;
+
 /** One number with its interval on the axis where most proteins of the training lie. */
 export function RangeLine({ value, low, high, span, unit }: { value: number; low?: number; high?: number; span: number[]; unit: string }) {
   const ends = span.length ? span : [low ?? value - 1, high ?? value + 1];

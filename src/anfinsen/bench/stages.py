@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -70,7 +70,7 @@ def driver_rows(folder: Path, tasks: Sequence[str]) -> list[Score]:
                 taken = [(_seconds(do, True) - _seconds(do, False)) / (count - 1) * 1e6 for _ in range(_REPEATS)]
                 rows.append(score(task, "microseconds_per_item", name, [max(0.1, one) for one in taken], count))
             for name, block in (("sent", sent), ("back", back)):
-                rows.append(score(task, "bytes_per_item", name, [len(pickle.dumps(block)) / count], count))
+                rows.append(score(task, "bytes_per_item", name, [len(ForkingPickler.dumps(block)) / count], count))
     return rows
 
 

@@ -1,0 +1,1 @@
+import{i as e}from"./app.js";var t=e();function n({at:e}){return(0,t.jsx)(`ol`,{className:`path`,"aria-label":`The way`,children:[`Check`,`Plan`,`Train`,`Judge`].map((n,r)=>(0,t.jsx)(`li`,{className:r<e?`was`:r===e?`now`:``,"aria-current":r===e?`step`:void 0,children:n},n))})}export{n as t};
