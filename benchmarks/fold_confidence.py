@@ -1,9 +1,10 @@
-"""Fit what the folder says of its own models: pLDDT and expected errors, on validation chains that it never saw.
+"""Make the bank of known structures, and fit on validation chains what a folder says of them and of its own models.
 
-    python benchmarks/fold_confidence.py BUNDLE [--chains 40]
+    python benchmarks/fold_confidence.py BUNDLE [--bank] [--only confidence] [--chains 40]
 
-The four numbers are written into the record of the task 'contacts' in BUNDLE, where `anfinsen fold` reads them. Run it
-after each training of a folder, before `anfinsen bench structure`.
+With --bank the training chains are written into the package anew. Then the eight numbers that mix known structures into
+the distogram are fitted, then pLDDT and expected errors; both stand in the record of 'contacts' in BUNDLE, where
+`anfinsen fold` reads them. Run it after each training of a folder, before `anfinsen bench structure`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,27 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from anfinsen.bench.fold import FITTED_ON, fit_confidence
+from anfinsen.bench.contact_maps import training_structures
+from anfinsen.bench.fold_fitting import FITTED_ON, fit_confidence, fit_templates
+from anfinsen.data.known_structures import BANK
 
 
 def main() -> None:
-    """Fit and keep."""
+    """Make, fit and keep."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle", type=Path)
+    parser.add_argument("--bank", action="store_true")
+    parser.add_argument("--only", choices=("templates", "confidence"))
     parser.add_argument("--chains", type=int, default=FITTED_ON)
     asked = parser.parse_args()
-    for name, value in fit_confidence(asked.bundle, most=asked.chains, tell=print).items():
+    if asked.bank:
+        training_structures().save(BANK)
+    found: dict[str, float] = {}
+    if asked.only != "confidence":
+        found |= fit_templates(asked.bundle, tell=print)
+    if asked.only != "templates":
+        found |= fit_confidence(asked.bundle, most=asked.chains, tell=print)
+    for name, value in found.items():
         print(f"{name}: {value:.4f}")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.hub.bundle import Bundle, embedded_bundles
 from anfinsen.report.scores import all_scores, headlines
 
@@ -16,7 +17,7 @@ BEGIN, END = "<!-- scores -->\n", "<!-- /scores -->"
 
 def main() -> None:
     """Replace what stands between the two marks of each page."""
-    bundles = [Bundle.load(folder) for folder in embedded_bundles()]
+    bundles = [*(Bundle.load(folder) for folder in embedded_bundles()), AffinityBundle.load()]
     _write(ROOT / "README.md", headlines(bundles))
     _write(ROOT / "docs" / "scores.md", all_scores(bundles))
 

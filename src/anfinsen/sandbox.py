@@ -44,7 +44,10 @@ USES = 2_000
 GROWN = 500 * MEGABYTE
 """Bytes by which a child may have grown before it is replaced."""
 PATIENCE = 5
-"""Seconds by the wall for each second of computing: the machine may be busy with other things."""
+"""Seconds by the wall for each second of computing, after which a child that has not computed meanwhile is given up.
+
+One that has computed, if slowly, only waits for its turn on a busy machine: the system ends it by its own clock.
+"""
 
 _HEAD = struct.Struct("<Q")
 _ARRAY = 1
@@ -106,10 +109,8 @@ class _Child:
     def ask(self, asked: bytes, seconds: float, megabytes: float) -> list[Any]:
         """Send one call and wait for the answer, as [kind, ...]."""
         self._uses += 1
-        late = threading.Event()
-        timer = threading.Timer(PATIENCE * seconds, self._stop, [late])
-        timer.daemon = True
-        timer.start()
+        done, late = threading.Event(), threading.Event()
+        threading.Thread(target=self._watch, args=(done, late, PATIENCE * seconds), daemon=True).start()
         try:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
@@ -117,7 +118,7 @@ class _Child:
                 _send(self._process.stdin, asked)
             answer = _receive(self._process.stdout, int(2 * megabytes * MEGABYTE))
         finally:
-            timer.cancel()
+            done.set()
         try:
             kind, grown, *found = _unpack(answer or b"")
             self.is_spent = self._uses >= USES or grown > GROWN or kind == "memory"
@@ -125,9 +126,16 @@ class _Child:
             raise self._death(seconds, is_late=late.is_set()) from None
         return [kind, *found]
 
-    def _stop(self, late: threading.Event) -> None:
-        late.set()
-        self._process.kill()
+    def _watch(self, done: threading.Event, late: threading.Event, patience: float) -> None:
+        """Kill the process once it has slept through a whole `patience`."""
+        before = _computed(self._process.pid)
+        while not done.wait(patience):
+            now = _computed(self._process.pid)
+            if now <= before:
+                late.set()
+                self._process.kill()
+                return
+            before = now
 
     def _death(self, seconds: float, *, is_late: bool) -> InputError:
         """The sentence for a child that is no more."""
@@ -285,6 +293,16 @@ def _held() -> int:
     """Bytes of address space that this process holds; 0 where the system does not tell."""
     status = Path("/proc/self/statm")
     return int(status.read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE") if status.exists() else 0
+
+
+def _computed(process: int) -> int:
+    """How long a process has computed, in ticks of the system's clock; 0 where the system does not tell."""
+    try:
+        # what stands before the last bracket is the program's name, which may hold blanks
+        after = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(after[11]) + int(after[12])
 
 
 # The wire ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from anfinsen.bench.suite import Study, sittings
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.catalog import VARIABLE
 from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.models.network import Network
 from anfinsen.tasks.ask import ask
 from anfinsen.tasks.metrics import Estimate
@@ -143,3 +144,18 @@ def test_a_spread_is_said_beside_the_interval_of_one_score() -> None:
         "Another seed changes it less than other test proteins would: the 95 % interval of seed 1 alone is "
         "0.650 to 0.750."
     )
+
+
+def test_rows_of_what_was_trained_stand_with_the_language_model_that_it_was_trained_on(tiny_network: Network) -> None:
+    kept = {name: TaskRecord(kind="pooled", size=2) for name in ("masked", "localization", "solubility")}
+    rows = [
+        Score(suite=suite, task=task, dataset="d", split="s", metric="spearman", model="anfinsen-tiny", value=0.5)
+        for suite, task in (("train", "gb1"), ("train", "localization"), ("structure", "fold"), ("speed", "embed"))
+    ]
+
+    def homes(records: dict[str, TaskRecord]) -> dict[str, list[str]]:
+        bundle = Bundle("tiny", tiny_network, records).with_scores(rows)
+        return {name: [row.task for row in record.scores] for name, record in bundle.records.items() if record.scores}
+
+    assert homes(kept) == {"masked": ["gb1", "embed"], "localization": ["localization"]}
+    assert homes({"contacts": kept["solubility"]}) == {"contacts": ["gb1", "localization", "fold"]}

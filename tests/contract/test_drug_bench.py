@@ -16,7 +16,7 @@ from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
 from anfinsen.training.affinity import AffinityConfig
 
-PROBES = {"drug only", "protein only", "nearest neighbour", "KronRLS"}
+PROBES = {"drug only", "protein only", "nearest neighbour", "KronRLS", "KronRLS, likeness squared"}
 NAME = "anfinsen-tiny affinity"
 
 
@@ -82,6 +82,7 @@ def test_each_split_of_affinities_has_its_name_its_probes_and_published_figures(
     ends = [(row.low, row.high) for row in rows if not row.published]
     assert numpy.isfinite(numpy.array(ends, dtype=float)).all(), "who says the same of all has no rm2 and no row"
     assert sum("better than KronRLS, paired" in sentence for sentence in told) == 12
+    assert sum("better than KronRLS, likeness squared, paired" in sentence for sentence in told) == 12
 
 
 def test_binders_are_scored_on_every_split_and_what_is_missing_is_told(tables: Path, tiny_network: Network) -> None:
@@ -107,6 +108,6 @@ def test_models_answer_other_tables_about_strangers_beside_weight_and_fat(tables
     assert {row.n for row in outside} == {18}, "sixteen pairs with a drug that was refused there, two with a new drug"
 
 
-def test_the_suite_holds_every_study_of_affinity() -> None:
+def test_the_suite_holds_every_study_of_affinity_and_screening() -> None:
     names = {one.name for one in suites()["drug"]}
-    assert {"affinity-davis", "affinity-kiba", "affinity-biosnap", "affinity-unseen"} <= names
+    assert {"affinity-davis", "affinity-kiba", "affinity-biosnap", "affinity-unseen", "screen"} <= names

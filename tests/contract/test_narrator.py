@@ -65,6 +65,8 @@ def test_a_number_is_told_in_its_unit() -> None:
         "Forward: the network read 27 proteins (8,113 residues) and missed the true value by 7.4 °C on average; "
         "answering 57.2 °C every time would miss by 9.1."
     )
+    shares = {**numbers, "miss": 0.043, "naive": 0.071, "unit": "", "center": 0.5}
+    assert forward(shares).endswith("by 0.043 on average; answering 0.500 every time would miss by 0.071.")
     assert loss(numbers) == "Loss: 1.170. One figure for how wrong it was; less is better."
 
 

@@ -127,6 +127,7 @@ def test_the_command_ranks_kinase_drugs_above_aspirin(tmp_path: Path) -> None:
         "residue"
     ) == 1210
     assert "Taking away in order of weight" in page and "The pocket of EGFR is taken to be A743, K745." in page
+    assert "How good such answers are" in page and "the protein is new" in page and "drug only 0." in page
     assert "drugs.smi" in (tmp_path / "o" / "refused.csv").read_text(encoding="utf-8")
 
 
@@ -138,7 +139,8 @@ def test_a_reason_has_a_weight_for_each_atom_and_residue_and_says_how_far_to_bel
     quick, judged = (reason(predictor, example.protein, found, orders=orders) for orders in (0, 20))  # type: ignore[union-attr]
     assert len(judged.atoms.weights) == found.heavy_atoms and len(judged.residues.weights) == 1210
     assert (quick.atoms.weights == judged.atoms.weights).all() and not quick.is_judged and judged.is_judged
-    assert judged.atoms.low < judged.atoms.high and judged.residues.is_faithful
+    atoms, residues = (one.faithfulness for one in (judged.atoms, judged.residues))
+    assert atoms is not None and residues is not None and atoms.low < atoms.high and residues.is_faithful
     weights, is_aromatic, is_ring = judged.atoms.weights, found.atoms[:, 4] > 0, found.atoms[:, 5] > 0
     morpholine = weights[is_ring & ~is_aromatic].mean()
     assert weights[is_aromatic].mean() > morpholine, "the anilinoquinazoline holds on, the morpholine dissolves"

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import anfinsen
 from anfinsen.cli import app
+from anfinsen.data.known_structures import known_structures
 from anfinsen.data.readers import read_proteins
 from anfinsen.errors import InputError
 from anfinsen.hub.bundle import Bundle
@@ -23,6 +24,7 @@ from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.report.fold_pictures import chain_picture, confidence_strip, contact_map, error_map, legend
 from anfinsen.structure.confidence import BANDS
+from anfinsen.structure.lending import KEYS, START
 from anfinsen.tasks import TASKS
 
 SEQUENCE = "MKELLKKAEELGVSPEELKKVLEA"
@@ -101,6 +103,33 @@ def test_the_door_folds_one_or_many_and_company_changes_nothing(folder: Path) ->
     assert numpy.allclose(alone.backbone.alphas, both[1].backbone.alphas, atol=1e-3)
     with pytest.raises(InputError, match="Fold its domains"):
         anfinsen.fold(SEQUENCE * 200, bundle=folder)
+
+
+def test_a_fold_names_the_structure_that_it_leans_on_and_without_templates_it_leans_on_none(
+    folder: Path, tmp_path: Path
+) -> None:
+    near = known_structures().library
+    asked = min((chain for chain in near.chains if len(chain) > 35), key=len)
+    bundle = Bundle.load(folder)
+    record = bundle.records["contacts"]
+    bundle.records["contacts"] = record.replaced(calibration=dict(zip(KEYS, START, strict=True)))
+    bundle.save(tmp_path / "fitted")
+    (tmp_path / "a.fasta").write_text(f">one\n{asked}\n")
+    told = {}
+    for name, words in (("with", []), ("without", ["--no-templates"])):
+        out = tmp_path / name
+        words = ["fold", str(tmp_path / "a.fasta"), "--out", str(out), "--bundle", str(tmp_path / "fitted"), *words]
+        assert CliRunner().invoke(app, words).exit_code == 0
+        (line,) = map(json.loads, (out / "folds.jsonl").read_text().splitlines())
+        told[name] = line, (out / line["folder"] / "model.cif").read_text(), (out / "fold.html").read_text()
+    line, text, page = told["with"]
+    best = line["templates"][0]
+    assert best["id"] in near.ids and best["identity"] == best["coverage"] == 1.0
+    sentence = f"It leans on the measured structure {best['id']} (identity 100% over 100% of its residues)."
+    assert sentence in line["sentence"] and sentence in text and sentence in page and "Homology model" in text
+    line, text, page = told["without"]
+    assert line["templates"] == [] and "leans on the measured" not in line["sentence"] + text + page
+    assert "Ab initio model" in text
 
 
 def test_every_picture_is_whole_and_has_words_for_those_who_cannot_see_it(folder: Path) -> None:

@@ -220,6 +220,25 @@ def test_what_is_no_question_about_pairs_is_refused_in_words(folder: Path, tmp_p
         Pairer(replace(pairer.bundle, records={}))
 
 
+def test_chances_move_to_the_share_of_pairs_that_is_expected_to_meet(
+    pairer: Pairer, folder: Path, tmp_path: Path
+) -> None:
+    proteins = [replace(protein, id=f"q{at}") for at, protein in enumerate(made(30)[:5])]
+    pairs = [(proteins[0], other) for other in proteins[1:]]
+    usual, rare = numpy.array(scores(pairer.answers(pairs))), Pairer.load(folder, expected=0.01)
+    taught = pairer.meeting.meets.mean()
+    moved = usual / (1 - usual) / (taught / (1 - taught)) * 0.01 / 0.99  # Bayes' rule, in odds
+    answers = rare.answers(pairs)
+    numpy.testing.assert_allclose(scores(answers), moved / (1 + moved), rtol=1e-4)
+    assert all(one["range"][0] <= one["probabilities"][YES] <= one["range"][1] for one in answers)
+    assert (numpy.array(scores(answers)) > 0.5).sum() <= (usual > 0.5).sum()
+    rare.all_against_all(rare.shelf(proteins), tmp_path)
+    every = polars.read_parquet(sorted(tmp_path.glob("pairs-*.parquet"))).filter(polars.col("a") == "q0")
+    numpy.testing.assert_allclose(every["score"][1:], scores(answers), atol=1e-5)
+    with pytest.raises(UsageError, match=r"came as 1\. Give it between 0 and 1"):
+        Pairer.load(folder, expected=1.0)
+
+
 def test_a_range_is_wider_where_less_is_known_and_always_holds_its_score(pairer: Pairer) -> None:
     taught, strangers = two_circles(made(30))[0], made(2, seed=9)
     answers = pairer.answers([taught.chains, (strangers[0], strangers[1])])  # type: ignore[list-item]

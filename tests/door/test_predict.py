@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import anfinsen
-from anfinsen.cli import app
+from anfinsen.cli import app, main
+from anfinsen.cli.screen import notices
+from anfinsen.data.readers import read_examples
 from anfinsen.errors import BundleError, UsageError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.jobs import run_job
@@ -31,11 +34,26 @@ LYSOZYME = (
 )
 BY_VERBS_OF_THEIR_OWN = {"contacts", "interaction", "ligand-sites"}
 """Tasks that lie in bundles beside the embedded one: fold, interact, sites."""
+THREE = tuple(f"--task={name}" for name in ("localization", "secondary-structure", "melting-temperature"))
+"""Flags that ask for a class, a letter a residue and a number: where the answers themselves are not the point."""
 ASKED = set(TASKS) - {"masked"} - BY_VERBS_OF_THEIR_OWN
 
 
 def predict(source: str | Path, out: Path, *flags: str, text: str | None = None) -> Result:
     return CliRunner().invoke(app, ["predict", str(source), "--out", str(out), *flags], input=text)
+
+
+@pytest.fixture
+def said_by_main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """Runs `main`, which turns every error of a user's into an exit code and a sentence, in this process."""
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["anfinsen", *words])
+        with notices.capture() as said, pytest.raises(SystemExit) as left:
+            main()
+        return int(left.value.code or 0), " ".join(said.get().split())
+
+    return run
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
@@ -86,17 +104,17 @@ def test_all_kinds_of_input_give_the_same_answer(tmp_path: Path) -> None:
     sources += [(UBIQUITIN, None), ("-", f">q\n{UBIQUITIN}\n")]
     answers = []
     for number, (source, text) in enumerate(sources):
-        result = predict(source, tmp_path / f"out{number}", text=text)
+        result = predict(source, tmp_path / f"out{number}", *THREE, text=text)
         assert result.exit_code == 0, result.output
         (answer,) = lines(tmp_path / f"out{number}")
         answers.append(answer["answers"])
-    assert len(answers) == 6
+    assert len(answers) == 6 and len(answers[0]) == 3
     assert all(answer == answers[0] for answer in answers)
 
 
 def test_one_bad_record_never_stops_the_others(tmp_path: Path) -> None:
     (tmp_path / "mixed.fasta").write_text(f">good\n{UBIQUITIN}\n>bad\nMKV7*LLPQRSTVWYMKV@LLPQRS\n>fine\n{LYSOZYME}\n")
-    result = predict(tmp_path / "mixed.fasta", tmp_path / "out")
+    result = predict(tmp_path / "mixed.fasta", tmp_path / "out", *THREE)
     assert result.exit_code == 3, result.output
     assert [answer["id"] for answer in lines(tmp_path / "out")] == ["good", "fine"]
     with (tmp_path / "out" / "refused.csv").open() as file:
@@ -104,27 +122,22 @@ def test_one_bad_record_never_stops_the_others(tmp_path: Path) -> None:
     assert refused["record"] == "bad" and refused["row"] == "2" and refused["reason"] and refused["remedy"]
 
 
-def test_exit_codes(tmp_path: Path, fasta: Path) -> None:
+def test_exit_codes(tmp_path: Path, fasta: Path, said_by_main: Callable[..., tuple[int, str]]) -> None:
     (tmp_path / "all_bad.fasta").write_text(">bad\nMKV@\n")
     assert predict(tmp_path / "all_bad.fasta", tmp_path / "a").exit_code == 1
-    command = [sys.executable, "-c", "from anfinsen.cli import main; main()", "predict"]
-    missing = subprocess.run([*command, str(tmp_path / "none.fasta")], capture_output=True, text=True, check=False)
-    assert missing.returncode == 2
-    assert "Traceback" not in missing.stderr and "none.fasta" in missing.stderr.replace("\n", "")
-    wrong = subprocess.run(
-        [*command, str(fasta), "--task", "localisation"], capture_output=True, text=True, check=False
-    )
-    assert wrong.returncode == 2
-    assert "Did you mean 'localization'?" in " ".join(wrong.stderr.split())
+    missing = said_by_main("predict", str(tmp_path / "none.fasta"))
+    assert missing[0] == 2 and "none.fasta" in missing[1]
+    wrong = said_by_main("predict", str(fasta), "--task", "localisation")
+    assert wrong[0] == 2 and "Did you mean 'localization'?" in wrong[1]
 
 
 def test_a_stopped_job_goes_on_without_doing_a_protein_twice(fasta: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert predict(fasta, out).exit_code == 0
+    assert predict(fasta, out, *THREE).exit_code == 0
     whole = (out / "predictions.jsonl").read_bytes()
     first = whole.index(b"\n") + 1
     (out / "predictions.jsonl").write_bytes(whole[: first + 40])  # killed in the middle of the second line
-    result = predict(fasta, out)
+    result = predict(fasta, out, *THREE)
     assert result.exit_code == 0, result.output
     assert [answer["id"] for answer in lines(out)] == ["ubiquitin", "lysozyme"]
     assert (out / "predictions.jsonl").read_bytes()[:first] == whole[:first]
@@ -133,42 +146,37 @@ def test_a_stopped_job_goes_on_without_doing_a_protein_twice(fasta: Path, tmp_pa
 
 def test_a_folder_of_other_answers_is_not_mixed(fasta: Path, tmp_path: Path) -> None:
     predictor = Predictor.load(tasks=["localization"])
-    run_job([], predictor, tmp_path / "out")
+    run_job(read_examples(fasta), predictor, tmp_path / "out")
     with pytest.raises(UsageError, match=r"already holds answers of .* to localization"):
         run_job([], Predictor.load(), tmp_path / "out")
 
 
 def test_answers_about_two_files_are_not_mixed(fasta: Path, tmp_path: Path) -> None:
-    assert predict(fasta, tmp_path / "out").exit_code == 0
+    assert predict(fasta, tmp_path / "out", *THREE).exit_code == 0
     other = tmp_path / "other.fasta"
     other.write_text(f">z\n{LYSOZYME}\n")
-    refused = predict(other, tmp_path / "out")
+    refused = predict(other, tmp_path / "out", *THREE)
     assert isinstance(refused.exception, UsageError)
     assert "already holds answers of" in str(refused.exception)
     assert [answer["id"] for answer in lines(tmp_path / "out")] == ["ubiquitin", "lysozyme"]
 
 
-def test_a_folder_that_cannot_be_made_and_an_empty_file_are_sentences(fasta: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from anfinsen.cli import main; main()", "predict"]
+def test_a_folder_that_cannot_be_made_and_an_empty_file_are_sentences(
+    fasta: Path, tmp_path: Path, said_by_main: Callable[..., tuple[int, str]]
+) -> None:
     (tmp_path / "taken").write_text("a file")
-    taken = subprocess.run(
-        [*command, str(fasta), "--out", str(tmp_path / "taken")], capture_output=True, text=True, check=False
-    )
-    assert taken.returncode == 74
-    assert "Traceback" not in taken.stderr
+    taken = said_by_main("predict", str(fasta), "--out", str(tmp_path / "taken"))
+    assert taken[0] == 74 and "Check the path and the room on the disk." in taken[1]
     (tmp_path / "empty.fasta").write_text("")
-    empty = subprocess.run(
-        [*command, str(tmp_path / "empty.fasta")], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert empty.returncode == 1
-    assert "Traceback" not in empty.stderr
+    empty = said_by_main("predict", str(tmp_path / "empty.fasta"), "--out", str(tmp_path / "none"))
+    assert empty[0] == 1 and empty[1].startswith("Sorry: ")
 
 
 def test_growth_temperature_moves_the_melting_temperature(tmp_path: Path) -> None:
     values = []
     for degrees in (25, 85):
         out = tmp_path / str(degrees)
-        result = predict(UBIQUITIN, out, "--condition", f"growth_temperature={degrees}")
+        result = predict(UBIQUITIN, out, *THREE, "--condition", f"growth_temperature={degrees}")
         assert result.exit_code == 0, result.output
         (line,) = lines(out)
         assert line["conditions"] == {"growth_temperature": degrees}

@@ -68,7 +68,7 @@ def test_a_table_of_pairs_goes_the_whole_way_and_its_bundle_reads_the_same_two_c
     for sentence in (
         "400 pairs to learn from, 2 refused.",
         "pairs of proteins: columns 'sequence_a' and 'sequence_b' (by their names; which comes first makes no",
-        "answers: column 'interaction', read as a class a pair",
+        "answers: column 'interaction', read as a class for each pair",
         "1 row repeats an earlier one with the same answer and was left out.",
         "decide who is new: the test has",
         "degree only 0.",

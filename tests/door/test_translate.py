@@ -43,6 +43,8 @@ def test_without_the_flag_genes_are_refused_and_the_flag_is_named(tmp_path: Path
     result = predict(source, tmp_path / "out")
     assert result.exit_code == 1
     assert "--translate" in " ".join(result.output.split())
+    # the remedy is the same command with that flag, into the same folder
+    assert predict(source, tmp_path / "out", "--translate").exit_code == 0
 
 
 def test_flags_of_genes_need_each_other(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -27,14 +27,16 @@ from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.growth import grown
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.models.shrinking import cut_head, shrunk
+from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS, Task
+from anfinsen.tasks.contacts import ContactsTask
 from anfinsen.tasks.metrics import difference, measure
 from anfinsen.tasks.targets import Label, Tokens
 from anfinsen.training import meter
 from anfinsen.training.apprentice import _match
 from anfinsen.training.audit import audit
-from anfinsen.training.distill import Distillation, distill, half_of
+from anfinsen.training.distill import Distillation, apprentice_of, distill, half_of
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.run import train
 
@@ -63,6 +65,23 @@ def invented(name: str, target: Label | Tokens, metric: str) -> Invented:
     return Invented(name, name, "?", "?", target, table, (metric,), str)
 
 
+@dataclass(frozen=True)
+class InventedFolds(ContactsTask):
+    """Contacts of chains whose atoms lie anywhere."""
+
+    def examples(self, split: str) -> list[Example]:
+        generator = numpy.random.default_rng(len(split))
+        chains = generator.choice(list(LETTERS), size=(24, 34))
+        points = generator.normal(scale=6.0, size=(24, 34, 5, 3)).astype(numpy.float32)
+        return [
+            Example(Protein(f"{split}{at}", "".join(chain), backbone=Backbone(atoms, numpy.zeros(33, dtype=bool))))
+            for at, (chain, atoms) in enumerate(zip(chains, points, strict=True))
+        ]
+
+
+SMALL_TRUNK = {"blocks": 1, "dim": 8, "fine": 4, "dropout": 0.0}
+_KNOWN = {field.name: getattr(TASKS["contacts"], field.name) for field in fields(TASKS["contacts"])}
+FOLDS = InventedFolds(**{**_KNOWN, "trunk": SMALL_TRUNK, "window": 30})
 FIRST = invented("first-half", Label(("a", "b")), "accuracy")
 HALVES = invented("halves", Tokens(("H", "E")), "Q3")
 
@@ -171,7 +190,7 @@ def test_half_means_half_of_the_compute_and_no_block_less() -> None:
     with pytest.raises(ConfigError) as told:
         half_of(network(EncoderConfig(layers=1, dim=16, heads=1, inner_dim=32)), shapes)
     assert str(told.value) == (
-        "Half of this teacher's compute is not enough for a single block. Name a shape, such as 1x16."
+        "Half of this teacher's compute is not enough for its heads and a single block. Name a shape, such as 1x16."
     )
 
 
@@ -261,6 +280,34 @@ def test_distances_are_the_divergences_of_torch() -> None:
     bells = [Normal(rows[:, 0], rows[:, 1].exp()) for rows in (theirs, ours)]
     assert torch.allclose(_match("number")(ours[:, :2], theirs[:, :2], 2.0), kl_divergence(*bells).sum())
     assert torch.allclose(_match("values")(ours, theirs, 2.0), ((ours - theirs) ** 2).mean(1).sum() / 2)
+
+
+def test_a_folder_is_cut_and_taught_like_any_other_head(tmp_path: Path) -> None:
+    """A block that does nothing is cut out of it without a loss, its maps with it; then the student learns pairs."""
+    torch.manual_seed(4)
+    task = FOLDS
+    body = NativeBody(Encoder(EncoderConfig(layers=2, dim=32, heads=4, inner_dim=64)), 32, 64)
+    network = Network(body, {task.name: task.shape}).eval()
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    idle = network.body.encoder.blocks[0]
+    for weight in (idle.mix.weight, idle.mix.bias, idle.narrow.weight, idle.narrow.bias):
+        torch.nn.init.zeros_(weight)
+    network.heads[task.name].seen.weight.data[:, :4] = 0.0  # what the block that goes attends to
+    teacher = Bundle("folder", network, {task.name: TaskRecord(kind="residue-pairs", size=task.shape.size)})
+    student, lessons = distill(teacher, [task], recipe(student="1x32"), tmp_path)
+    assert student.network.body.encoder.config.layers == 1
+    begun = apprentice_of(network, lessons, recipe(student="1x32"))
+    batch = task.collate(lessons[task.name].stop_by[:3])
+    with torch.no_grad():
+        distance, apart, _, count = begun.eval()(batch, task.name)
+    assert count == sum((length - 2) ** 2 for length in batch.lengths)
+    assert float(distance / count) < 1e-6 and float(apart / count) < 1e-5
+    narrow = apprentice_of(network, lessons, recipe(student="1x16"))
+    with torch.no_grad():
+        assert 1e-4 < float(narrow.eval()(batch, task.name)[0] / count) < 1.0
+    found = meter.compare(teacher, student, task, lessons[task.name].stop_by, rounds=1)
+    assert found.metric == "P@L" and 0 <= found.teacher.score.value <= 1 and found.compute_ratio < 1
 
 
 def test_lora_gives_a_plain_bundle_whose_body_has_moved(tmp_path: Path, teacher: Bundle) -> None:

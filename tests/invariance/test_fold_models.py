@@ -13,11 +13,13 @@ from anfinsen.errors import BundleError
 from anfinsen.inference.fold import LINKER, Fold, built, fold_pair, graph_of, refusal
 from anfinsen.limits import Limits
 from anfinsen.structure.backbone import Backbone
+from anfinsen.structure.building import build
 from anfinsen.structure.confidence import agreement, expected_errors
 from anfinsen.structure.distogram import EDGES, Distogram
 from anfinsen.structure.frames import oxygens, spread, torsions
 from anfinsen.structure.protein import Protein
 from anfinsen.structure.sanity import check
+from anfinsen.structure.scores import rmsd
 from anfinsen.structure.wishes import Wishes
 
 SEQUENCE = "MKELLKKAEELGVSPEELKK"
@@ -73,6 +75,19 @@ def test_confidence_and_checks_do_not_change_when_a_structure_is_turned_and_move
 def test_a_structure_is_the_same_each_time_it_is_built() -> None:
     one, other = (Guesser().fold(Protein("a", SEQUENCE)) for _ in range(2))
     assert numpy.array_equal(one.backbone.points, other.backbone.points, equal_nan=True)
+
+
+def test_a_relative_tells_left_from_right_where_torsions_know_nothing() -> None:
+    place = numpy.arange(24)
+    # a coil of CA atoms: distances alone do not tell its hand
+    coil = numpy.stack([6 * numpy.cos(place / 2), 6 * numpy.sin(place / 2), 2.2 * place], 1)
+    bins = numpy.searchsorted(EDGES, numpy.linalg.norm(coil[:, None] - coil, axis=-1), side="right")
+    nothing = numpy.zeros((24, 2))
+    believed = Distogram(numpy.eye(len(EDGES) + 1, dtype=numpy.float32)[bins], EDGES, nothing, nothing)
+    mirrored = coil * [1, 1, -1]
+    for like, other in ((coil, mirrored), (mirrored, coil)):
+        found = build(believed, SEQUENCE[:20] + "AKEL", like).backbone.alphas
+        assert rmsd(like, found) < rmsd(other, found)
 
 
 def test_a_linker_is_taken_out_and_two_chains_remain(pair: Fold) -> None:
@@ -142,7 +157,7 @@ def test_the_graph_says_what_it_stands_on() -> None:
     placed = replace(protein, backbone=Guesser().fold(protein).backbone)
     knower: object = Knower()
     grounds = [graph_of(placed).grounds, graph_of(protein, knower).grounds, graph_of(protein).grounds]  # type: ignore[arg-type]
-    assert grounds == [("structure",), ("contacts",), ("sequence",)]
+    assert grounds == [("fold",), ("contacts",), ("sequence",)]
 
 
 # ESMFold ------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import hashlib
 import math
 import os
 import shutil
@@ -80,6 +81,14 @@ def test_a_child_that_dies_is_one_sentence_and_the_next_call_is_answered(
 def test_computing_without_end_is_stopped_by_the_clock_of_the_processor() -> None:
     with pytest.raises(InputError, match=r"Reading it took more than 0.4 seconds, which is the limit\."):
         run_limited(pow, 3, 30_000_000, seconds=0.4)
+
+
+def test_a_child_on_a_busy_machine_is_waited_for_while_it_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "PATIENCE", 0.02)  # so that who may compute ten seconds is given up after 0.2 of sleep
+    asked = hashlib.pbkdf2_hmac, "sha256", b"", b"", 1_500_000
+    assert run_limited(*asked, seconds=10) == hashlib.pbkdf2_hmac(*asked[1:])
+    with pytest.raises(InputError, match=r"Reading it took more than 10 seconds"):
+        run_limited(time.sleep, 60, seconds=10)
 
 
 def test_a_child_cannot_write_a_file(tmp_path: Path) -> None:

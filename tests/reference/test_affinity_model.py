@@ -16,6 +16,7 @@ from anfinsen.data.binders import biosnap, biosnap_split
 from anfinsen.data.catalog import data_folder
 from anfinsen.errors import BundleError
 from anfinsen.hub.affinity import AffinityBundle, AffinityRecord
+from anfinsen.hub.record import Score
 from anfinsen.models.binding import REGIMES
 from anfinsen.models.likeness import Axes
 from anfinsen.models.memory import Likeness, Memory, kron_ridge
@@ -97,7 +98,7 @@ def test_a_cold_side_shares_nothing_with_training(kind: str) -> None:
 def test_no_posed_pair_finds_itself_or_its_new_side_in_the_memory(regime: str) -> None:
     known, pairs = sides(FOUND), numpy.stack((FOUND.drug, FOUND.protein), 1)
     posed = []
-    for source, held in deal(regime, pairs, known, AffinityConfig(parts=3)):  # type: ignore[arg-type]
+    for _, source, held in deal(regime, pairs, known, AffinityConfig(parts=3)):  # type: ignore[arg-type]
         assert not set(source.tolist()) & set(held.tolist())
         if regime in ("new drug", "both new"):
             assert not set(known.drug_groups[pairs[source, 0]]) & set(known.drug_groups[pairs[held, 0]])
@@ -132,6 +133,16 @@ def test_a_model_learns_its_drugs_and_survives_its_folder(tmp_path: Path) -> Non
         widths.append(said[1].reach.mean())
     assert numpy.corrcoef(said[0].value, FOUND.value[::7])[0, 1] > 0
     assert widths[1] > widths[0], "an answer about two strangers deserves a wider interval"
+    figure = Score(
+        suite="drug", task="affinity", dataset="t", split="t", metric="CI", model=opened.label, value=0.9, low=0.8,
+        high=0.95, n=480,
+    )  # fmt: skip
+    for value in (0.5, 0.9):  # a newer answer to the same question takes the place of the older one
+        opened = opened.with_scores([figure.replaced(value=value), figure.replaced(suite="sequence")])
+    opened.save(tmp_path / "one")
+    assert AffinityBundle.load(tmp_path / "one").records["affinity"].scores == (figure,) and figure.is_ours
+    card = (tmp_path / "one" / "README.md").read_text(encoding="utf-8")
+    assert f"| t | CI | {opened.label} | 0.900 | 0.800 to 0.950 | 480 |" in card
     damaged = tmp_path / "one" / "affinity.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
     with pytest.raises(BundleError, match="is damaged"):
@@ -164,7 +175,7 @@ def test_probes_see_one_side_and_treat_both_sides_alike() -> None:
     said = {name: value.reshape(20, 24) for name, value in probes(model, drugs, proteins, pairs).items()}
     assert numpy.ptp(said["drug only"], axis=1).max() == 0 == numpy.ptp(said["protein only"], axis=0).max()
     old = model.memory
-    turned = replace(model, memory=Memory(old.values.T, old.known.T, old.mean, old.ridge.T))
+    turned = replace(model, memory=Memory(old.values.T, old.known.T, old.mean, old.ridge.transpose(0, 2, 1)))
     mirrored = probes(turned, Likeness(proteins.kinds[:1], own[1]), Likeness(drugs.kinds, own[0]), pairs[:, ::-1])
     for one, other in (("drug only", "protein only"), ("protein only", "drug only"), ("KronRLS", "KronRLS")):
         assert mirrored[one].reshape(20, 24) == pytest.approx(said[other], abs=1e-4)

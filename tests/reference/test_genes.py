@@ -145,6 +145,16 @@ def test_a_wrong_code_and_too_short_a_frame_are_answered_before_anything_is_read
         translator(1, 3)
 
 
+def test_a_whole_gene_is_preferred_to_a_longer_frame_without_ends() -> None:
+    """Protein G's domain among 9 and 15 letters: on the other strand 65 codons in a row are no stop, by chance."""
+    gene = (
+        "ATGCAGTATAAACTGATTCTGAACGGCAAAACCCTGAAAGGCGAAACCACCACCGAAGCGGTGGATGCGGCGACCGCGGAAAAAGTGTTTAAACAGTATGCGAACGAT"
+        "AACGGCGTGGATGGCGAATGGACCTATGATGATGCGACCAAAACCTTTACCGTGACCGAATAA"
+    )
+    (found,) = reading_frames("CCGTAGACC" + gene + "GGATCCGTAACTAAC", GeneticCode())
+    assert (found.start, found.end, found.frame, found.has_start, found.has_stop) == (10, 180, 1, True, True)
+
+
 def test_two_genes_of_one_record_are_two_proteins_with_the_records_conditions() -> None:
     wall = "TAACTAACTAA"
     raw = RawRecord(7, "contig", wall + INSULIN_GENE + wall + other_strand(INSULIN_GENE) + wall, conditions={"ph": 6.0})

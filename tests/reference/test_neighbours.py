@@ -117,7 +117,7 @@ def test_it_is_small_and_fast() -> None:
     """30,000 proteins in less than 3 MB, a query of 300 residues in less than 20 ms."""
     sketches = [numpy.sort(GENERATOR.choice(560_000, size=HASHES, replace=False)) for _ in range(30_000)]
     names = [f"P{number:05d}" for number in range(30_000)]
-    reach = Reach(names, numpy.full(30_000, 300), sketches)
+    reach = Reach(names, numpy.full(30_000, 300), numpy.concatenate(sketches), numpy.full(30_000, HASHES))
     assert sum(array.nbytes for array in reach.to_arrays().values()) < 3_000_000
     queries = [invent(300) for _ in range(20)]
     seconds = []

@@ -4,7 +4,7 @@
         chain alone, sequence      the task `interface` reads one chain
         chain alone, structure     the same with its CA atoms, in the shape that it has in the complex
         pair map alone             the strongest that each residue says to the partner in the map of `interaction`
-        pair and chain             a straight line through both, fitted on the training complexes
+        the model                  a straight line through both, fitted on the training complexes
         share of interface         every residue the same
 
 The map was taught whether two proteins meet and was never shown a contact, so it may well know less than the chain
@@ -107,8 +107,8 @@ def complex_rows(network: Network, model: str, *, limit: int | None, tell: Tell)
         owner = numpy.concatenate([numpy.full(len(part), at) for at, part in enumerate(features)])
         said, truth = numpy.concatenate(features), _truth(asked)
         told = {
-            f"{model} pair and chain": line.decision_function(said),
-            f"{model} pair map alone": said[:, 2],
+            model: line.decision_function(said),
+            f"{model}, pair map alone": said[:, 2],
             "chain alone, structure": said[:, 1],
             "chain alone, sequence": said[:, 0],
             "share of interface": numpy.zeros(len(said)),

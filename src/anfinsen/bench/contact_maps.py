@@ -7,11 +7,14 @@ Which pairs are judged, what L is and how ties count is the protocol of `contact
 reads the whole molecule where a table tells it, and a pair counts if both residues were seen. No chain of either set,
 and none of their clusters, was trained on. Beside it stand
 
+    network alone        the folder without known structures
     separation           the nearest pairs of those that are judged: near pairs touch more often
     nearest structure    the training chain of the best local alignment lends its distances to the residues aligned with
                          its own; what it does not cover is ordered by separation
 
-The published figures are of other targets, and of regressions on attention that were never taught contacts.
+Rows of 'no relative' are of the chains to which no training chain aligns beyond doubt (E-value above 0.001): new folds,
+or folds whose relatives are too far to be found. The published figures are of other targets, and of regressions on
+attention that were never taught contacts.
 """
 
 from __future__ import annotations
@@ -19,30 +22,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy
-from biotite.sequence.align import SubstitutionMatrix, align_optimal
 
 from anfinsen.bench.contacts import LONG_RANGE, PUBLISHED, SEPARATION, SHARES, Floats, Pairs, pairs_of, precision
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.blosum import GAPS, as_biotite
 from anfinsen.data.coordinates import Chain, load_chains
 from anfinsen.data.example import Example
 from anfinsen.data.folds import fold_examples
-from anfinsen.data.homology import Library
+from anfinsen.data.homology import PROVEN
+from anfinsen.data.known_structures import KnownStructures
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.distances import TASK, Folder
+from anfinsen.inference.fold import Builder
 from anfinsen.models.network import Network
-from anfinsen.structure.geometry import distances
+from anfinsen.structure.lending import Template
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.distances import betas_of
 from anfinsen.tasks.metrics import Estimate, measure
 
 STRUCTURE = "structure"
 SPLITS = ("test", "cameo2022-dev")
 """One chain a cluster of our own test split, and the CAMEO targets that are open for development."""
 ELSEWHERE = "CAMEO Apr-Jun 2022 (another set)"
-NEAREST = "nearest structure"
+NEAREST, ALONE = "nearest structure", "network alone"
+NEW = "no relative"
+"""What is added to the name of a split for the part of it that has no proven relative among the training chains."""
 SHORTEST, LONGEST = 40, 400
 """Residues of a chain of our test split that is judged."""
 _SEED = 1
@@ -54,17 +58,22 @@ Rank = Callable[[Pairs], Floats]
 
 def contact_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
     """P@L and P@L/5 of the embedded folder, or of `network` if it answers contacts itself, and of the baselines."""
-    folder = folder_of(network, model)
-    candidates = {folder.bundle.label: taught(folder), SEPARATION: by_separation, NEAREST: by_nearest_structure()}
+    known = training_structures()
+    builder = Builder(folder_of(network, model), known)
     rows = []
     for split in SPLITS:
         pairs = [pairs_of(chain, LONG_RANGE) for chain in judged(split, limit)]
         reachable = numpy.mean([min(1.0, one.touching.sum() / one.length) for one in pairs])
         tell(f"{TASK}, {split}: {len(pairs)} chains; who knew every contact would reach {reachable:.3f} P@L.")
-        rows += _split_rows(split, pairs, candidates, tell)
+        rows += _split_rows(split, pairs, builder, known)
     for name, value in PUBLISHED.items():
         rows.append(Question(STRUCTURE, TASK, "chains", ELSEWHERE, "P@L").published(name, value))
     return rows
+
+
+def training_structures() -> KnownStructures:
+    """The bank as the tables tell it; that of the package holds the same chains."""
+    return KnownStructures.of([example.protein for example in fold_examples("train")])
 
 
 def folder_of(network: Network, model: str) -> Folder:
@@ -86,15 +95,32 @@ def judged(split: str, limit: int | None = None) -> list[Chain]:
     return [chains[place] for place in sorted(places)]
 
 
-def _split_rows(split: str, pairs: Sequence[Pairs], candidates: dict[str, Rank], tell: Tell) -> list[Score]:
+def _split_rows(split: str, pairs: Sequence[Pairs], builder: Builder, known: KnownStructures) -> list[Score]:
+    answers: list[dict[str, Floats]] = []
+    is_new = []
+    for one in pairs:
+        templates = known.search(one.text)
+        is_new.append(not any(template.e_value <= PROVEN for template in templates))
+        answers.append(_answer(one, builder, templates))
     rows = []
-    for name, rank in candidates.items():
-        tell(f"{TASK}, {split}: {name} answers {len(pairs)} chains.")
-        scores = [rank(one) for one in pairs]
-        for metric in SHARES:
-            question = Question(STRUCTURE, TASK, "chains", split, metric)
-            rows.append(question.row(name, score(metric, scores, pairs)))
+    new = [place for place, alone in enumerate(is_new) if alone]
+    for name, places in ((split, range(len(pairs))), (f"{split}, {NEW}", new)):
+        for model in answers[0] if places else ():
+            for metric in SHARES:
+                scores = [answers[place][model] for place in places]
+                question = Question(STRUCTURE, TASK, "chains", name, metric)
+                rows.append(question.row(model, score(metric, scores, [pairs[place] for place in places])))
     return rows
+
+
+def _answer(pairs: Pairs, builder: Builder, templates: Sequence[Template]) -> dict[str, Floats]:
+    """How each candidate ranks the pairs of one protein."""
+    alone = builder.folder.distogram(Protein(pairs.id, pairs.text))
+    at = pairs.first, pairs.second
+    ranks = {builder.folder.bundle.label: builder.leaning(alone, templates)[0].contacts[at]}
+    if builder.known is not None:
+        ranks[ALONE] = alone.contacts[at]
+    return ranks | {SEPARATION: by_separation(pairs), NEAREST: by_template(pairs, templates)}
 
 
 def score(metric: str, scores: Sequence[Floats], pairs: Sequence[Pairs]) -> Estimate:
@@ -123,33 +149,10 @@ def by_separation(pairs: Pairs) -> Floats:
     return -pairs.separation.astype(numpy.float64)
 
 
-def by_nearest_structure() -> Rank:
-    """The training chain whose local alignment with the asked one scores highest lends its distances."""
-    known = [example.protein for example in fold_examples("train")]
-    library = Library.of(known, [() for _ in known])
-
-    def rank(pairs: Pairs) -> Floats:
-        scores = by_separation(pairs) - _BEYOND
-        hits = library.search(pairs.text)
-        if not hits:
-            return scores
-        template = known[hits[0].place]
-        assert template.backbone is not None  # every training chain has one
-        place = aligned(pairs.text, template.sequence)
-        apart = distances(betas_of(template.backbone))
-        first, second = place[pairs.first], place[pairs.second]
-        lent = numpy.where((first >= 0) & (second >= 0), apart[first, second], numpy.nan)
-        return numpy.where(numpy.isnan(lent), scores, -lent)
-
-    return rank
-
-
-def aligned(sequence: str, other: str) -> numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]:
-    """For each residue of `sequence` the place in `other` of the one it is aligned with, -1 for none: (L,)."""
-    place = numpy.full(len(sequence), -1, dtype=numpy.int64)
-    matrix = SubstitutionMatrix.std_protein_matrix()
-    found = align_optimal(as_biotite(sequence), as_biotite(other), matrix, GAPS, local=True, max_number=1)
-    trace = found[0].trace if found else numpy.zeros((0, 2), dtype=numpy.int64)
-    both = trace[(trace >= 0).all(axis=1)]
-    place[both[:, 0]] = both[:, 1]
-    return place
+def by_template(pairs: Pairs, templates: Sequence[Template]) -> Floats:
+    """The structure of the best alignment lends its distances; what it does not cover is ordered by separation."""
+    scores = by_separation(pairs) - _BEYOND
+    if not templates:
+        return scores
+    lent = numpy.linalg.norm(templates[0].betas[pairs.first] - templates[0].betas[pairs.second], axis=-1)
+    return numpy.where(numpy.isnan(lent), scores, -lent)

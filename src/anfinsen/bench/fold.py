@@ -7,44 +7,39 @@ The network reads the whole molecule where a table tells it, and the residues th
 at most `LONGEST` residues are folded here, `MOST` of each set, always the same ones: building takes seconds a chain.
 Beside it stand
 
+    network alone           the folder without known structures
     nearest structure       the training chain of the best local alignment lends its CA atoms to the residues aligned
                             with its own; between them a straight line, beyond them a straight chain
     secondary structure     the embedded model's helices, strands and turns as an ideal chain: local shape and no fold
     one confidence for all  (pLDDT only) every chain is given the mean of our pLDDT
 
 `pLDDT_error` is the mean over chains of |mean pLDDT - 100 lDDT-CA|. No cluster of a judged chain was trained on. What
-the calibration of the confidence is fitted on (`fit_confidence`) are validation chains.
+the weights of known structures and the confidence are fitted on (see `fold_fitting`) are validation chains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.bench.contact_maps import NEAREST, SPLITS, STRUCTURE, aligned, folder_of, judged
+from anfinsen.bench.contact_maps import ALONE, NEAREST, SPLITS, STRUCTURE, folder_of, judged, training_structures
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.coordinates import Chain, load_chains
+from anfinsen.data.coordinates import Chain
 from anfinsen.data.example import Example
-from anfinsen.data.folds import fold_examples
-from anfinsen.data.homology import Library
+from anfinsen.data.known_structures import KnownStructures
 from anfinsen.errors import UndefinedScoreError
-from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
-from anfinsen.inference.distances import TASK as CONTACTS
-from anfinsen.inference.distances import Folder
-from anfinsen.inference.fold import Builder
+from anfinsen.inference.fold import Builder, Fold
 from anfinsen.inference.predictor import Predictor
 from anfinsen.models.network import Network
-from anfinsen.structure.building import build
-from anfinsen.structure.confidence import KEYS, agreement, aligned_errors, expected_errors, fit
 from anfinsen.structure.frames import chain_of
+from anfinsen.structure.lending import Template
 from anfinsen.structure.protein import Protein
-from anfinsen.structure.scores import lddt, mean_lddt, tm_score
+from anfinsen.structure.scores import mean_lddt, tm_score
 from anfinsen.tasks.metrics import METRICS, Metric, Pairs, measure
 
 Floats = NDArray[numpy.floating[Any]]
@@ -58,8 +53,6 @@ SECONDARY, CONSTANT = "secondary structure", "one confidence for all"
 SHAPES = {"H": (-63.0, -42.0), "E": (-120.0, 130.0)}
 """Phi and psi in degrees of a residue in a helix and in a strand."""
 COIL = (-70.0, 145.0)
-FITTED_ON = 40
-"""Validation chains that the calibration of the confidence is fitted on."""
 _SEED, _STEP = 1, 3.8
 _MEANINGS = {
     "lDDT-CA": ("share of the distances within 15 Å that are right, CA atoms, mean over chains", True),
@@ -83,20 +76,34 @@ for _name, (_meaning, _higher) in _MEANINGS.items():
 
 def fold_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
     """lDDT-CA, TM-score and pLDDT error of the embedded folder, or of `network` if it folds, and of the baselines."""
-    folder = folder_of(network, model)
-    builder = Builder(folder)
-    lent, local = by_nearest_structure(), by_secondary_structure()
+    known = training_structures()
+    builder, local = Builder(folder_of(network, model), known), by_secondary_structure()
+    label = builder.folder.bundle.label
     rows: list[Score] = []
     for split in SPLITS:
         chains = short_chains(split, min(MOST, limit or MOST))
-        tell(f"{TASK}, {split}: {len(chains)} chains of at most {LONGEST} residues; {folder.bundle.label} folds them.")
-        ours = [_ours(builder, chain) for chain in chains]
-        answers = {folder.bundle.label: ours}
-        answers |= {
-            name: [_answer(chain, rival) for chain in chains] for name, rival in ((NEAREST, lent), (SECONDARY, local))
-        }
+        tell(f"{TASK}, {split}: {len(chains)} chains of at most {LONGEST} residues; {label} folds them.")
+        answers: dict[str, list[dict[str, float]]] = {}
+        for chain in chains:
+            for name, answer in answers_of(chain, builder, known, local).items():
+                answers.setdefault(name, []).append(answer)
         rows += _scored(split, chains, answers, tell)
     return rows
+
+
+def answers_of(chain: Chain, builder: Builder, known: KnownStructures, local: Model) -> dict[str, dict[str, float]]:
+    """What the folder, the network alone and the baselines make of one chain, each with its scores."""
+    sequence, _ = _read_as(chain)
+    protein, templates = Protein(chain.id, sequence), known.search(sequence)
+    alone = builder.folder.distogram(protein)
+    believed, used = builder.leaning(alone, templates)
+    answers = {builder.folder.bundle.label: _ours(chain, builder.built(protein, believed, used))}
+    if builder.known is not None:
+        # what nothing was lent to is built once
+        answers[ALONE] = _ours(chain, builder.built(protein, alone)) if used else next(iter(answers.values()))
+    for name, alphas in ((NEAREST, by_template(sequence, templates)), (SECONDARY, local(chain, sequence))):
+        answers[name] = _answer(chain, alphas)
+    return answers
 
 
 def short_chains(split: str, most: int) -> list[Chain]:
@@ -135,37 +142,22 @@ def _read_as(chain: Chain) -> tuple[str, NDArray[numpy.int64]]:
     return chain.whole, chain.places
 
 
-def _ours(builder: Builder, chain: Chain) -> dict[str, float]:
-    sequence, places = _read_as(chain)
-    fold = builder.fold(Protein(chain.id, sequence))
-    truth, sure = chain.atoms["CA"], float(fold.plddt[places].mean())
-    right = mean_lddt(truth, fold.backbone.alphas[places])
-    tm = tm_score(truth, fold.backbone.alphas[places])
-    return {"lDDT-CA": right, "TM": tm, "pLDDT": sure, "pLDDT_error": abs(sure - 100 * right)}
+def _ours(chain: Chain, fold: Fold) -> dict[str, float]:
+    _, places = _read_as(chain)
+    sure = float(fold.plddt[places].mean())
+    scores = _answer(chain, fold.backbone.alphas)
+    return scores | {"pLDDT": sure, "pLDDT_error": abs(sure - 100 * scores["lDDT-CA"])}
 
 
-def _answer(chain: Chain, model: Model) -> dict[str, float]:
-    sequence, places = _read_as(chain)
-    truth, alphas = chain.atoms["CA"], model(chain, sequence)[places]
-    return {"lDDT-CA": mean_lddt(truth, alphas), "TM": tm_score(truth, alphas)}
+def _answer(chain: Chain, alphas: Floats) -> dict[str, float]:
+    _, places = _read_as(chain)
+    truth = chain.atoms["CA"]
+    return {"lDDT-CA": mean_lddt(truth, alphas[places]), "TM": tm_score(truth, alphas[places])}
 
 
-def by_nearest_structure() -> Model:
-    """CA atoms of the training chain with the best local alignment."""
-    known = [example.protein for example in fold_examples("train")]
-    library = Library.of(known, [() for _ in known])
-
-    def lend(chain: Chain, sequence: str) -> Floats:
-        hits = library.search(sequence)
-        found = numpy.full((len(sequence), 3), numpy.nan)
-        if hits:
-            template = known[hits[0].place]
-            assert template.backbone is not None  # every training chain has one
-            place = aligned(sequence, template.sequence)
-            found[place >= 0] = template.backbone.alphas[place[place >= 0]]
-        return filled(found)
-
-    return lend
+def by_template(sequence: str, templates: Sequence[Template]) -> Floats:
+    """CA atoms of the structure of the best alignment, (T, 3)."""
+    return filled(templates[0].alphas if templates else numpy.full((len(sequence), 3), numpy.nan))
 
 
 def filled(alphas: Floats) -> Floats:
@@ -194,34 +186,3 @@ def by_secondary_structure() -> Model:
         return chain_of(angles)[:, 1]
 
     return draw
-
-
-# Calibration --------------------------------------------------------------------------------------------------------
-
-
-def fit_confidence(bundle: Path, *, most: int = FITTED_ON, tell: Tell = lambda sentence: None) -> dict[str, float]:
-    """Fit pLDDT and the scale of expected errors on validation chains, and keep them in the bundle's record."""
-    opened = Bundle.load(bundle)
-    folder = Folder(opened)
-    chains = [one for one in load_chains("valid", kinds=("bb5",), representatives=True) if 40 <= len(one) <= LONGEST]
-    places = sorted(numpy.random.default_rng(_SEED).permutation(len(chains))[:most])
-    agreed, network, truth, scales = [], [], [], []
-    for number, chain in enumerate((chains[place] for place in places), 1):
-        believed = folder.distogram(Protein(chain.id, chain.sequence))
-        made = build(believed, chain.sequence).backbone
-        agreed.append(agreement(believed, made.betas))
-        assert believed.confidence is not None  # our own distogram always has it
-        network.append(believed.confidence)
-        truth.append(lddt(chain.atoms["CA"], made.alphas))
-        points = chain.backbone.points
-        seen = ~numpy.isnan(points[:, :3]).any((1, 2))
-        wrong = aligned_errors(points[seen], made.points[seen])
-        expected = expected_errors(believed, made.betas)[numpy.ix_(seen, seen)]
-        scales.append(wrong.mean() / max(1e-6, expected.mean()))
-        tell(f"{number} of {len(places)} validation chains: {chain.id}, lDDT {numpy.nanmean(truth[-1]):.2f}.")
-    found = fit(agreed, network, truth, float(numpy.median(scales)))
-    record = opened.records[CONTACTS]
-    kept = {name: value for name, value in record.calibration.items() if name not in KEYS}
-    opened.records[CONTACTS] = record.replaced(calibration=kept | found)
-    opened.save(bundle)
-    return found

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.kept import Shelf
+from anfinsen.data.kept import Shelf, kept_folder
 from anfinsen.data.screening import DECOYS, SETS, Target, load_targets
 from anfinsen.drug.features import fingerprints, likeness
 from anfinsen.drug.molecule import Formula, Molecule
@@ -44,7 +44,7 @@ KNOWN = 5
 """Binders that likeness is told."""
 FOLDS = 5
 """Parts into which targets are dealt for the probe of properties."""
-GROUPS = {"kinases": True, "other proteins": False}
+GROUPS = {"kinases": True, "others": False}
 _SEED, _AT_ONCE, _RATE = 1, 200, 8192
 
 
@@ -79,7 +79,8 @@ def screening_rows(network: Network, model: str, *, limit: int | None, tell: Tel
         out = sum(int((~one.kept).sum()) for one in judged)
         asked = sum(len(one.kept) for one in judged)
         tell(f"{name}: {asked:,} molecules; {out} told, taught or refused, so not judged.")
-        for split, chosen in (("all", judged), *((group, _only(judged, flag)) for group, flag in GROUPS.items())):
+        groups = {f"{name}-{group}": _only(judged, flag) for group, flag in GROUPS.items()}
+        for split, chosen in {name: judged, **groups}.items():
             rows += _rows(name, split, chosen, tell)
     if missing is not None and not rows:
         raise missing
@@ -91,7 +92,7 @@ def judge(targets: Sequence[Target], predictor: Any, model: str) -> list[Judged]
     found = []
     table: list[NDArray[numpy.float64]] = []
     for target in targets:
-        read = Shelf(None).read([Formula(text, str(at)) for at, text in enumerate(target.smiles)])
+        read = Shelf(kept_folder()).read([Formula(text, str(at)) for at, text in enumerate(target.smiles)])
         there = numpy.array([isinstance(one, Molecule) for one in read])
         molecules = [one for one in read if isinstance(one, Molecule)]
         draw = numpy.random.default_rng([_SEED, *target.name.encode()])
@@ -148,7 +149,7 @@ def _rows(name: str, split: str, judged: Sequence[Judged], tell: Tell) -> list[S
                     question.row(who, measure_targets([one.score(metric, who) for one in judged], MOST[metric]))
                 )
             except UndefinedScoreError as error:
-                tell(f"{name}, {split}, {who}: {error}")
+                tell(f"{split}, {who}: {error}")
     return rows
 
 

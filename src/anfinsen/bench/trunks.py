@@ -8,7 +8,9 @@ convolutional trunk on an embedding of single residues in the place of the langu
 learns without it. The image network is a small ResNet with random weights where no checkpoint of ImageNet is given by
 name: it says what the architecture is worth, not what photographs taught it.
 
-It is a comparison for a choice, on validation chains, not the figure of the trunk that was then trained for long.
+It is a comparison for a choice, on validation chains, not the figure of the trunk that was then trained for long. Only
+the pair that says what the states are worth, the same trunk with and without them, is judged on the test chains and the
+CAMEO targets too, beside the folder and its other baselines.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anfinsen.bench.contact_maps import STRUCTURE, by_separation, score, taught
+from anfinsen.bench.contact_maps import SPLITS, STRUCTURE, Rank, by_separation, judged, score, taught
 from anfinsen.bench.contacts import LONG_RANGE, SHARES, Pairs, pairs_of
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import Stream
 from anfinsen.data.coordinates import load_chains
+from anfinsen.data.example import Example
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score, TaskRecord
@@ -41,6 +44,7 @@ SECONDS = 120.0
 """Processor time of each candidate's training."""
 CHAINS = 60
 """Validation chains that are judged, of 60 to 250 residues."""
+VALID = f"valid, {SECONDS:.0f} s of training"
 TOKENS_A_STEP, WINDOW, RATE = 600, 96, 1.5e-3
 _SMALL = {"dim": 32, "fine": 16, "blocks": 4}
 _IMAGE = {
@@ -63,16 +67,23 @@ class Arm:
     trunk: Mapping[str, Any] = field(default_factory=dict)
     letters: bool = False
     frozen: bool = False
+    tested_as: str = ""
+    """Its name among the baselines of the test chains, for those that are judged on them."""
 
 
 ARMS = (
-    Arm("convolution", {"kind": "convolution"}),
+    Arm("convolution", {"kind": "convolution"}, tested_as=f"trunk of {SECONDS:.0f} s on states"),
     Arm("axial attention", {"kind": "axial", "blocks": 2}),
     Arm("triangle updates", {"kind": "triangle", "blocks": 2}),
     Arm("image network, random start", {"kind": "image", "image_config": _IMAGE, "blocks": 2}),
     Arm("convolution, no attention maps", {"kind": "convolution", "maps": False}),
     Arm("convolution, body at rest", {"kind": "convolution"}, frozen=True),
-    Arm("convolution on letters", {"kind": "convolution"}, letters=True),
+    Arm(
+        "convolution on letters",
+        {"kind": "convolution"},
+        letters=True,
+        tested_as=f"trunk of {SECONDS:.0f} s without states",
+    ),
 )
 
 
@@ -97,22 +108,42 @@ def trunk_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -
     chains = load_chains("valid", kinds=("bb5", "bb3"), representatives=True)
     chains = [chain for chain in chains if 60 <= len(chain) <= 250][: limit or CHAINS]
     pairs = [pairs_of(chain, LONG_RANGE) for chain in chains]
-    rows = _rows("separation", [by_separation(one) for one in pairs], pairs)
+    rows = _rows("separation", by_separation, VALID, pairs)
     task = TASKS[TASK]
     assert isinstance(task, ContactsTask)  # the one task of its name
     examples = task.examples("train")
     for arm in ARMS:
-        learner = replace(task, window=WINDOW, trunk={**_SMALL, **arm.trunk})
-        taught_network, steps = train(network, arm, learner, examples, SECONDS / 20 if limit else SECONDS)
-        tell(f"{arm.name}: {steps} steps.")
-        target = task.target
-        folder = Folder(Bundle(model, taught_network, {TASK: TaskRecord(kind=target.head, size=target.size)}))
-        rank = taught(folder)
-        rows += _rows(arm.name, [rank(one) for one in pairs], pairs)
+        rows += arm_rows(arm, network, model, pairs, examples, limit=limit, tell=tell)
     return rows
 
 
-def train(start: Network, arm: Arm, task: ContactsTask, examples: Sequence[Any], seconds: float) -> tuple[Network, int]:
+def arm_rows(
+    arm: Arm,
+    network: Network,
+    model: str,
+    pairs: Sequence[Pairs],
+    examples: Sequence[Example],
+    *,
+    limit: int | None,
+    tell: Tell,
+) -> list[Score]:
+    """One candidate, trained on `examples` and judged on `pairs`, and on the test chains if it is to be."""
+    task = TASKS[TASK]
+    assert isinstance(task, ContactsTask)  # the one task of its name
+    learner = replace(task, window=WINDOW, trunk={**_SMALL, **arm.trunk})
+    taught_network, steps = train(network, arm, learner, examples, SECONDS / 20 if limit else SECONDS)
+    tell(f"{arm.name}: {steps} steps.")
+    record = TaskRecord(kind=task.target.head, size=task.target.size)
+    rank = taught(Folder(Bundle(model, taught_network, {TASK: record})))
+    rows = _rows(arm.name, rank, VALID, pairs)
+    for split in SPLITS if arm.tested_as else ():
+        rows += _rows(arm.tested_as, rank, split, [pairs_of(chain, LONG_RANGE) for chain in judged(split, limit)])
+    return rows
+
+
+def train(
+    start: Network, arm: Arm, task: ContactsTask, examples: Sequence[Example], seconds: float
+) -> tuple[Network, int]:
     """A candidate trained for so many seconds of processor time, and the steps that it made of them."""
     torch.manual_seed(_SEED)
     body = bare(start.body)
@@ -137,6 +168,6 @@ def train(start: Network, arm: Arm, task: ContactsTask, examples: Sequence[Any],
     return network.eval(), steps
 
 
-def _rows(name: str, scores: Sequence[Any], pairs: Sequence[Pairs]) -> list[Score]:
-    question = Question(STRUCTURE, TASK, "chains", f"valid, {SECONDS:.0f} s of training", "P@L")
+def _rows(name: str, rank: Rank, split: str, pairs: Sequence[Pairs]) -> list[Score]:
+    question, scores = Question(STRUCTURE, TASK, "chains", split, ""), [rank(one) for one in pairs]
     return [replace(question, metric=metric).row(name, score(metric, scores, pairs)) for metric in SHARES]

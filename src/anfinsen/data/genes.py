@@ -8,7 +8,8 @@ The rules, so that everyone knows what was translated:
   codon) gives that protein alone, with methionine first, whatever its length.
 - Elsewhere a frame begins at ATG and ends at the first stop codon. Where it runs over the edge of a record it is kept
   and said to be open; at the left edge it begins at the edge itself if more than a third of it would stand before ATG.
-- Of frames that share more than half of the shorter one, on either strand, the longest stays.
+- Of frames that share more than half of the shorter one, on either strand, the longest stays; a start or a stop that
+  it lacks counts as an eighth of its length, since a frame without either may be chance.
 - An ambiguous codon is the residue that all its readings give, else X; a stop only if all its readings are stops.
 
 It knows no introns (give cDNA of organisms that have them), no circles, no scores of codon usage: a frame is a possible
@@ -73,6 +74,11 @@ class Frame:
     protein: str
     has_start: bool
     has_stop: bool
+
+    @property
+    def weight(self) -> int:
+        """Its length, of which each end that it lacks takes an eighth, in eighths of a residue."""
+        return len(self.protein) * (6 + self.has_start + self.has_stop)
 
 
 @dataclass(frozen=True)
@@ -195,9 +201,9 @@ def reading_frames(letters: str, code: GeneticCode, shortest: int = SHORTEST) ->
 
 
 def _longest(frames: Sequence[Frame]) -> Iterator[Frame]:
-    """The frames that share no more than half of the shorter one with a longer one; neighbours are found by stretch."""
+    """The frames that share no more than half of the shorter one with a better one; neighbours are found by stretch."""
     near: dict[int, list[Frame]] = defaultdict(list)
-    for one in sorted(frames, key=lambda frame: (-len(frame.protein), frame.start, -frame.frame)):
+    for one in sorted(frames, key=lambda frame: (-frame.weight, frame.start, -frame.frame)):
         stretches = range(one.start // _STRETCH, one.end // _STRETCH + 1)
         if not any(_shared(one, other) > _OVERLAP for stretch in stretches for other in near[stretch]):
             for stretch in stretches:

@@ -118,7 +118,7 @@ def read_labelled(source: str | Path | Whole, config: TableConfig, *, may_drop: 
     answers, classes = _answers(table, labels, lengths, config)
     words = _IN_WORDS[answers.kind]
     if partners is not None:
-        words = words.replace("a protein", "a pair")
+        words = words.replace("each protein", "each pair")
         if answers.kind not in ("number", "label"):
             raise UsageError(
                 f"Column '{printable(classes)}' reads as {words}; a pair can be answered by a number or a class.",
@@ -193,11 +193,11 @@ def _tell_mended(table: Whole, mended: int, told: list[str]) -> None:
 
 
 _IN_WORDS: Mapping[Kind, str] = {
-    "number": "a number a protein",
-    "label": "a class a protein",
-    "labels": "several labels a protein",
-    "tokens": "a letter a residue",
-    "values": "a number a residue",
+    "number": "a number for each protein",
+    "label": "a class for each protein",
+    "labels": "any of several labels for each protein",
+    "tokens": "a letter for each residue",
+    "values": "a number for each residue",
 }
 
 

@@ -116,17 +116,19 @@ class Reach:
         self,
         ids: Sequence[str],
         lengths: NDArray[numpy.int64],
-        sketches: Sequence[Words],
+        flat: Words,
+        counts: NDArray[numpy.int64],
         familiarity: Familiarity | None = None,
     ) -> None:
+        """`flat` are the hashes of one protein after the other, sorted within each; `counts` how many each has."""
         self.ids = tuple(ids)
         self.lengths = lengths
         self.familiarity = familiarity
-        self._counts = numpy.array([len(sketch) for sketch in sketches], dtype=numpy.int64)
-        self._flat = numpy.concatenate([numpy.zeros(0, dtype=numpy.int64), *sketches])
-        owners = numpy.repeat(numpy.arange(len(ids)), self._counts)
-        order = numpy.argsort(self._flat, kind="stable")
-        self._hashes, self._owners = self._flat[order], owners[order]
+        self._flat, self._counts = flat, counts
+        # hash and owner in one number: sorting numbers is several times as fast as sorting places by them
+        both = flat << 32 | numpy.repeat(numpy.arange(len(ids)), counts)
+        both.sort()
+        self._hashes, self._owners = both >> 32, both & (2**32 - 1)
         ends = self._counts.cumsum()
         self._hashes_limit = numpy.full(len(ids), 2**_BITS, dtype=numpy.int64)
         # a full sketch says nothing about words beyond its largest hash
@@ -142,7 +144,9 @@ class Reach:
         """
         sketches = [_hashes(protein.sequence)[:hashes] for protein in proteins]
         lengths = numpy.array([len(protein) for protein in proteins], dtype=numpy.int64)
-        return cls([protein.id for protein in proteins], lengths, sketches, familiarity)
+        counts = numpy.array([len(sketch) for sketch in sketches], dtype=numpy.int64)
+        flat = numpy.concatenate([numpy.zeros(0, dtype=numpy.int64), *sketches])
+        return cls([protein.id for protein in proteins], lengths, flat, counts, familiarity)
 
     def __len__(self) -> int:
         """How many proteins the sketch holds."""
@@ -204,8 +208,7 @@ class Reach:
         base = numpy.concatenate([[0], totals])[ends - counts]
         flat = totals - numpy.repeat(base, counts)
         ids = arrays["ids"].astype(numpy.uint8).tobytes().decode().split("\n") if len(counts) else []
-        sketches = numpy.split(flat, ends[:-1]) if len(counts) else []
-        return cls(ids, arrays["lengths"].astype(numpy.int64), sketches, Familiarity.from_arrays(arrays))
+        return cls(ids, arrays["lengths"].astype(numpy.int64), flat, counts, Familiarity.from_arrays(arrays))
 
 
 def is_far(identity: float | None) -> bool:

@@ -5,6 +5,6 @@ replicas    DDP: every process holds all weights
 sharding    FSDP2: every process holds a part of them
 deepspeed   ZeRO stages 1 to 3, by DeepSpeed (an extra)
 processes   N processes of one command on this machine
-ray         blocks and trainings on a Ray cluster, `tuning` trials that compete, `serving` replicas that answer (an extra)
+ray         blocks and trainings on a Ray cluster, `tuning` trials that compete, `serving` replicas (an extra)
 cloud       what a job would cost on rented machines, and the commands that would run it; runs nothing
 """

@@ -2,6 +2,7 @@
 
     affinity.json          what it was trained on, the names of known drugs and proteins, settings, scores, hashes
     affinity.safetensors   likeness shelves, the memory, the trees; half precision where a likeness needs no more
+    README.md              its card: the same in words, with every score
 
 The memory holds the measured affinities of its table, as it must: that is what it answers from. It holds no sequence
 and no formula; known drugs and proteins are recognised by the hashes of theirs.
@@ -11,8 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,9 @@ from safetensors.numpy import load_file, save_file
 from anfinsen.config import Config
 from anfinsen.errors import BundleError
 from anfinsen.hub.body import file_hash
-from anfinsen.hub.bundle import WEIGHTS
+from anfinsen.hub.bundle import WEIGHTS, default_bundle
+from anfinsen.hub.card import score_table
+from anfinsen.hub.record import Score
 from anfinsen.models.binding import BindingModel, Drugs, Judge, Proteins, Regime
 from anfinsen.models.likeness import Axes
 from anfinsen.models.memory import Memory
@@ -32,7 +35,11 @@ from anfinsen.models.trees import Trees
 
 EMBEDDED = WEIGHTS / "anfinsen-affinity"
 """The affinity model that comes with the package."""
-_WORDS, _ARRAYS = "affinity.json", "affinity.safetensors"
+_WORDS, _ARRAYS, _CARD = "affinity.json", "affinity.safetensors", "README.md"
+TASK = "affinity"
+"""The task under whose name its scores stand."""
+SUITE = "drug"
+"""The benchmark whose rows are about it."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -62,6 +69,8 @@ class AffinityRecord(Config):
     """How it was trained."""
     hashes: dict[str, str] = {}
     """SHA-256 of the arrays."""
+    scores: tuple[Score, ...] = ()
+    """Figures of models made like it, of simple rivals and of published ones."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +88,28 @@ class AffinityBundle:
         """What it is called."""
         return self.record.name
 
+    @property
+    def label(self) -> str:
+        """How it is called among scores: by the language model whose states it reads."""
+        return f"{default_bundle().name} {TASK}"
+
+    @property
+    def records(self) -> Mapping[str, AffinityRecord]:
+        """Its record under the name of its task, as other bundles keep theirs."""
+        return {TASK: self.record}
+
+    def with_scores(self, rows: Sequence[Score]) -> AffinityBundle:
+        """The same with new rows of its benchmark, in the place of older rows that answer the same question."""
+        mine = tuple(row for row in rows if row.suite == SUITE)
+        answered = {row.question for row in mine}
+        kept = tuple(row for row in self.record.scores if row.question not in answered)
+        return replace(self, record=self.record.replaced(scores=kept + mine))
+
     def save(self, folder: Path) -> None:
-        """Write the arrays, then the record with their hash."""
+        """Write the arrays and the card, then the record with the arrays' hash."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(_to_arrays(self), folder / _ARRAYS)
+        (folder / _CARD).write_text("\n".join(_card(self.record)), encoding="utf-8")
         record = self.record.replaced(hashes={_ARRAYS: file_hash(folder / _ARRAYS)})
         (folder / _WORDS).write_text(json.dumps(record.model_dump(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -116,6 +143,22 @@ def hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
+def _card(record: AffinityRecord) -> list[str]:
+    """What it is and how good, as the lines of a Markdown page."""
+    return [
+        f"# {record.name}",
+        "",
+        "How tightly a drug holds a protein, by Anfinsen: a memory of measured pairs and trees that weigh what it says "
+        "(`anfinsen affinity --bundle`, docs/drugs.md). Nothing in it is unpickled.",
+        "",
+        f"Training table: {record.trained_on:,} pairs of {record.table}, in {record.unit}. Data licence: "
+        f"{record.licence}. SHA-256 of the measured values: `{record.data_sha256}`. Each score is of a model that was "
+        "made in the same way and learnt from the training part of that split alone.",
+        "",
+        *score_table(record.scores, TASK),
+    ]
+
+
 def _to_arrays(bundle: AffinityBundle) -> Arrays:
     model = bundle.model
     rows, columns = numpy.nonzero(model.proteins.profiles)
@@ -137,7 +180,7 @@ def _to_arrays(bundle: AffinityBundle) -> Arrays:
     }
     arrays |= {f"axes.{name}.{part}": getattr(one, part) for name, one in axes.items() for part in ("middle", "turn")}
     for regime, judge in model.judges.items():
-        arrays[f"judge.{regime}.numbers"] = numpy.array([judge.quantile, judge.share])
+        arrays[f"judge.{regime}.numbers"] = numpy.array([judge.quantile, judge.share, judge.ridge])
         for which in ("place", "doubt"):
             trees: Trees = getattr(judge, which)
             arrays |= {f"judge.{regime}.{which}.{name}": part for name, part in trees.to_arrays().items()}
@@ -158,9 +201,9 @@ def _from_arrays(record: AffinityRecord, arrays: Arrays) -> AffinityBundle:
     scale = float(arrays["protein.scale"][0])
     judges: dict[Regime, Judge] = {}
     for name in {key.split(".")[1] for key in arrays if key.startswith("judge.")}:
-        quantile, share = (float(number) for number in arrays[f"judge.{name}.numbers"])
+        quantile, share, ridge = (float(number) for number in arrays[f"judge.{name}.numbers"])
         parts = [_trees(arrays, f"judge.{name}.{which}.") for which in ("place", "doubt")]
-        judges[cast(Regime, name)] = Judge(parts[0], parts[1], quantile, share)
+        judges[cast(Regime, name)] = Judge(parts[0], parts[1], quantile, share, int(ridge))
     model = BindingModel(
         Drugs(numpy.unpackbits(arrays["drug.fragments"], axis=1).astype(numpy.float32), axes["drug"]),
         Proteins(profiles, states, scale, (axes["words"], axes["states"])),

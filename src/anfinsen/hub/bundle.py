@@ -38,7 +38,7 @@ from anfinsen.errors import BundleError
 from anfinsen.hub.body import BODY_FILES, CORRECTIONS, file_hash, halved, read_body, widened, write_body
 from anfinsen.hub.card import write_card
 from anfinsen.hub.lock import lock_of
-from anfinsen.hub.record import BODY_SUITES, OURS, Score, TaskRecord
+from anfinsen.hub.record import BODY_SUITES, OURS, TRAINING_SUITE, Score, TaskRecord
 from anfinsen.models.heads import MaskedHead
 from anfinsen.models.network import HeadShape, Network
 
@@ -143,21 +143,25 @@ class Bundle:
     def with_scores(self, rows: Sequence[Score]) -> Bundle:
         """The bundle with new benchmark rows in its records, in the place of older rows that answer the same question.
 
-        Rows about the language model itself stand with the masked task, whatever they ask; rows about what a bundle of
-        one task is good for (such as 'fold', made from contacts) stand with that task.
+        Rows about the language model itself stand with the masked task, whatever they ask, and so do those of what can
+        be trained on it (such as 'gb1'); rows about what a bundle of one task is good for (such as 'fold', made from
+        contacts) stand with that task.
         """
         answered = {row.question for row in rows}
-        only = tuple(name for name in self.records if name != MASKED)
         for name, record in self.records.items():
-            mine = tuple(
-                row
-                for row in rows
-                if name == (MASKED if row.suite in BODY_SUITES else row.task)
-                or ((name,) == only and row.task not in self.records and row.suite not in BODY_SUITES)
-            )
+            mine = tuple(row for row in rows if self._home(row) == name)
             kept = tuple(row for row in record.scores if row.question not in answered)
             self.records[name] = record.replaced(scores=kept + mine)
         return self
+
+    def _home(self, row: Score) -> str:
+        """The task with which a row stands; none where the bundle has nothing to do with it."""
+        if row.suite in BODY_SUITES or row.task in self.records:
+            return MASKED if row.suite in BODY_SUITES else row.task
+        only = [name for name in self.records if name != MASKED]
+        if len(only) == 1:
+            return only[0]
+        return MASKED if row.suite == TRAINING_SUITE else ""
 
     def remember(self) -> None:
         """Keep the outputs for the golden proteins and hashes of what made them, for `anfinsen verify`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anfinsen.hub.record import Score, TaskRecord
@@ -24,12 +24,17 @@ def write_card(path: Path, name: str, records: Mapping[str, TaskRecord], provena
             f"SHA-256 of the examples: `{record.data_sha256}`.",
             "",
         ]
-        if record.scores:
-            lines += ["| split | score | who | value | 95 % interval | n |", "|---|---|---|---|---|---|"]
-            lines += [_row(score, task) for score in record.scores]
-            lines.append("")
+        lines += score_table(record.scores, task)
     lines += ["## Provenance", ""] + [f"- {key}: {value}" for key, value in provenance.items()] + [""]
     path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def score_table(scores: Sequence[Score], task: str) -> list[str]:
+    """The lines of a table of the scores that the record of `task` keeps; none where there is no score."""
+    if not scores:
+        return []
+    head = ["| split | score | who | value | 95 % interval | n |", "|---|---|---|---|---|---|"]
+    return [*head, *(_row(score, task) for score in scores), ""]
 
 
 def _row(score: Score, task: str) -> str:

@@ -1,6 +1,7 @@
 """A protein folded: what is believed of it, the structure built from that, and how far to trust each part.
 
     protein -> refuse what cannot be folded, with a remedy -> folder -> distogram -> backbone -> confidence -> Fold
+                            known structures of relatives (`data.known_structures`) ---^
     two proteins -> one chain with a linker of glycines -> folded -> linker taken out -> chains A and B
 
 The embedded folder is small and always there; ESMFold (see `esmfold`) serves where its checkpoint is on disk. Both
@@ -9,7 +10,7 @@ give a `Fold`, so that files, pictures and sentences are made in one way. `anfin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from anfinsen import __version__, runtime
 from anfinsen.data.example import Example
+from anfinsen.data.known_structures import KnownStructures, known_structures
 from anfinsen.errors import InputError
 from anfinsen.inference.distances import TASK, Folder
 from anfinsen.inference.predictor import as_examples
@@ -28,12 +30,17 @@ from anfinsen.structure.building import build
 from anfinsen.structure.confidence import agreement, band, errors, expected_errors, plddt, predicted_tm
 from anfinsen.structure.distogram import Distogram
 from anfinsen.structure.graph import Graph, along_chain, build_graph, from_contacts
+from anfinsen.structure.lending import KEYS, Template, mixed
 from anfinsen.structure.protein import Message, Protein
 from anfinsen.structure.sanity import Sanity, check
 from anfinsen.structure.writing import Atoms, Maker, backbone_atoms
 
 Floats = NDArray[numpy.floating[Any]]
 
+METHOD = "Network on language-model states, then restrained optimisation"
+"""How a fold is made, as its files tell it."""
+ENOUGH = 0.5
+"""Share of the residues that a known structure must cover to tell the hand of the whole."""
 LINKER = "G" * 25
 """Between two chains that are folded as one."""
 UNSURE = "It is a guess: the confidence is too low to read a fold from it."
@@ -66,6 +73,8 @@ class Fold:
     """What was counted on it."""
     messages: tuple[Message, ...]
     """What a reader must know."""
+    templates: tuple[Template, ...] = ()
+    """The known structures that it leans on, the one that counts most first."""
 
     def __len__(self) -> int:
         return len(self.backbone)
@@ -88,8 +97,15 @@ class Fold:
         text = f"Its mean pLDDT is {mean:.0f} of 100 ({level.word}): {level.meaning}."
         good = float((self.plddt > 70).mean())
         if mean > 50:
-            return f"{text} {good:.0%} of its residues are above 70."
-        return f"{text} {UNSURE}" if good < 0.05 else f"{text} Only {good:.0%} of its residues are above 70."
+            text += f" {good:.0%} of its residues are above 70."
+        else:
+            text += f" {UNSURE}" if good < 0.05 else f" Only {good:.0%} of its residues are above 70."
+        return " ".join([text, *self.origins()[:1]])
+
+    def origins(self) -> list[str]:
+        """A sentence for each known structure that it leans on."""
+        told = "It leans on the measured structure {} (identity {:.0%} over {:.0%} of its residues)."
+        return [told.format(one.id, one.identity, one.coverage) for one in self.templates]
 
 
 class Folds(Protocol):
@@ -105,36 +121,66 @@ class Folds(Protocol):
 
 
 class Builder:
-    """Folds with our own network: a distogram, then coordinates."""
+    """Folds with our own network: a distogram, what known structures lend to it, then coordinates."""
 
-    def __init__(self, folder: Folder) -> None:
-        self.folder = folder
-        self.name = folder.bundle.name
+    def __init__(self, folder: Folder, known: KnownStructures | None = None) -> None:
+        self.folder, self.name = folder, folder.bundle.name
         self._calibration = folder.bundle.records[TASK].calibration
+        self.known = known if set(KEYS) <= set(self._calibration) else None
+        """Structures that it may lean on; none where the bundle was not fitted to weigh them."""
 
     @classmethod
-    def load(cls, bundle: str | Path | None = None) -> Builder:
-        """Open a bundle that folds, the embedded one if none is given."""
-        return cls(Folder.load(bundle))
+    def load(cls, bundle: str | Path | None = None, *, templates: bool = True) -> Builder:
+        """Open a bundle that folds, the embedded one if none is given, and with `templates` the known structures."""
+        return cls(Folder.load(bundle), known_structures() if templates else None)
 
     def memory(self, length: int) -> int:
         """About how many bytes the network and the building of so many residues take beside the weights."""
         return max(self.folder.memory(length), _BYTES_A_PAIR * length**2)
 
+    def believed(self, protein: Protein) -> tuple[Distogram, tuple[Template, ...]]:
+        """What is believed of one protein, and the known structures that it leans on."""
+        found = [] if self.known is None else relatives(protein.sequence, self.known)
+        return self.leaning(self.folder.distogram(protein), found)
+
+    def leaning(self, alone: Distogram, found: Sequence[Template]) -> tuple[Distogram, tuple[Template, ...]]:
+        """What the network believes `alone`, and what it believes with structures that were found."""
+        return mixed(alone, found if self.known is not None else (), self._calibration)
+
     def fold(self, protein: Protein) -> Fold:
         """One protein in space."""
-        return built(protein, self.folder.distogram(protein), self._calibration, self.name)
+        return self.built(protein, *self.believed(protein))
+
+    def built(self, protein: Protein, believed: Distogram, templates: tuple[Template, ...] = ()) -> Fold:
+        """The fold that suits what is believed."""
+        return built(protein, believed, self._calibration, self.name, templates)
 
 
-def built(protein: Protein, distogram: Distogram, calibration: dict[str, float], model: str) -> Fold:
+def relatives(sequence: str, known: KnownStructures) -> list[Template]:
+    """The known structures of a chain, or of each of two that a linker joins, laid along the whole."""
+    found, first = [], 0
+    for part in sequence.split(LINKER):
+        if part:
+            found += [one.within(first, len(sequence)) for one in known.search(part)]
+        first += len(part) + len(LINKER)
+    return found
+
+
+def built(
+    protein: Protein,
+    distogram: Distogram,
+    calibration: dict[str, float],
+    model: str,
+    templates: tuple[Template, ...] = (),
+) -> Fold:
     """The fold that suits a distogram."""
-    made = build(distogram, protein.sequence)
+    near = next((one.alphas for one in templates if one.coverage >= ENOUGH), None)
+    made = build(distogram, protein.sequence, near)
     agreed = agreement(distogram, made.backbone.betas)
     sure = plddt(agreed, distogram.confidence, calibration)
     backbone = replace(made.backbone, confidence=sure.astype(numpy.float32))
     sanity = check(backbone)
-    maker = Maker("Anfinsen", __version__, "network on language-model states, then restrained optimisation", model)
-    return Fold(
+    fold = Fold(
         protein=protein,
         chains=(protein.sequence,),
         backbone=backbone,
@@ -142,10 +188,13 @@ def built(protein: Protein, distogram: Distogram, calibration: dict[str, float],
         contacts=distogram.contacts,
         errors=errors(expected_errors(distogram, backbone.betas), calibration),
         distogram=distogram,
-        maker=maker,
+        maker=Maker("Anfinsen", __version__, METHOD, model),
         sanity=sanity,
         messages=protein.messages + sanity.messages(),
+        templates=templates,
     )
+    told = " ".join([f"{METHOD}.", *fold.origins()])
+    return replace(fold, maker=replace(fold.maker, description=told, is_template_based=bool(templates)))
 
 
 # Two chains as one --------------------------------------------------------------------------------------------------
@@ -237,19 +286,23 @@ def refusal(protein: Protein, folds: Folds, *, partner: int = 0, limits: Limits 
 
 def seconds(length: int) -> float:
     """About how long one core folds so many residues with the embedded folder."""
-    return 1.5 + 0.02 * length + 6e-5 * length**2
+    return 1.5 + 0.03 * length + 6e-5 * length**2
 
 
 def fold(
-    proteins: str | Protein | Example | Iterable[str | Protein | Example], *, bundle: str | Path | None = None
+    proteins: str | Protein | Example | Iterable[str | Protein | Example],
+    *,
+    bundle: str | Path | None = None,
+    templates: bool = True,
 ) -> Fold | list[Fold]:
     """Fold one protein or many with the embedded folder; one gives one `Fold`, many give a list.
 
+    Without `templates` the network answers alone, and known structures of relatives are not looked at.
     Raises an `InputError` where a protein cannot be folded, before anything is computed.
     """
     is_one = isinstance(proteins, str | Protein | Example)
     asked = [example.protein for example in as_examples([proteins] if is_one else proteins)]  # type: ignore[list-item, arg-type]
-    builder = Builder.load(bundle)
+    builder = Builder.load(bundle, templates=templates)
     for protein in asked:
         if (error := refusal(protein, builder)) is not None:
             raise error

@@ -19,7 +19,7 @@ import numpy
 from numpy.typing import NDArray
 
 from anfinsen.models.likeness import Axes, cosine, nearness
-from anfinsen.models.memory import RIDGE_CLUE, Likeness, Memory, Places
+from anfinsen.models.memory import RIDGE_CLUES, Likeness, Memory, Places
 from anfinsen.models.trees import Trees
 
 Floats = NDArray[numpy.floating[Any]]
@@ -65,17 +65,18 @@ class Proteins:
 class Judge:
     """The trees of one regime, those that say how wrong they are, and the quantile that makes nine in ten hold.
 
-    `share` is how much the trees count; the ridge has the rest.
+    `share` is how much the trees count; the rest has one of the ridges, by its number.
     """
 
     place: Trees
     doubt: Trees
     quantile: float
     share: float
+    ridge: int
 
     def judge(self, rows: Floats) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
         """Affinities less the mean, and half the widths of their intervals, each (P,)."""
-        value = self.share * self.place.predict(rows) + (1 - self.share) * rows[:, RIDGE_CLUE]
+        value = self.share * self.place.predict(rows) + (1 - self.share) * rows[:, RIDGE_CLUES[self.ridge]]
         return value, self.quantile * numpy.maximum(self.doubt.predict(rows), NARROWEST)
 
 

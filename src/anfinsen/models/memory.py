@@ -30,8 +30,10 @@ RIDGE = 0.1
 """How strongly the ridge is held back, in units of a likeness."""
 STEPS = 60
 """Steps of the ridge's solver at most."""
-RIDGE_CLUE = 2
-"""Which of the clues is the ridge's."""
+SHARPNESS = (1, 2)
+"""Powers of the drugs' likeness, of which each has a ridge of its own: many like drugs want the higher one."""
+RIDGE_CLUES = (2, 3)
+"""Which of the clues are the ridges'."""
 _DENSE = 30
 """A whole product of matrices is quicker than single sums from one known pair in so many on."""
 _BLOCK = 512
@@ -62,7 +64,7 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Memory:
-    """Known affinities (D, T) less their mean, 0 where unknown; which are known; and the ridge's weights (D, T)."""
+    """Known affinities (D, T) less their mean, 0 where unknown; which are known; and the ridges' weights (S, D, T)."""
 
     values: Floats
     known: Floats
@@ -71,12 +73,13 @@ class Memory:
 
     @classmethod
     def fit(cls, drug: Places, protein: Places, value: NDArray[Any], drugs: Floats, proteins: Floats) -> Self:
-        """Known pairs, with the likenesses (D, D) and (T, T) for the ridge."""
+        """Known pairs, with the likenesses (D, D) and (T, T) for the ridges."""
         shape = (len(drugs), len(proteins))
         mean = float(value.mean())
         values, known = (numpy.zeros(shape, dtype=numpy.float32) for _ in range(2))
         values[drug, protein], known[drug, protein] = value - mean, 1
-        return cls(values, known, mean, kron_ridge(values, known, drugs, proteins))
+        ridges = [kron_ridge(values, known, drugs**power, proteins) for power in SHARPNESS]
+        return cls(values, known, mean, numpy.stack(ridges))
 
     @cached_property
     def sums(self) -> tuple[Table, Table]:
@@ -84,12 +87,12 @@ class Memory:
         return _compact(self.values * self.known), _compact(self.known)
 
     @cached_property
-    def _ridge_table(self) -> Table:
-        return _compact(self.ridge)
+    def _ridge_tables(self) -> list[Table]:
+        return [_compact(weights) for weights in self.ridge]
 
-    def ridge_of(self, drugs: Likeness, proteins: Likeness, pairs: Places) -> Floats:
-        """What the ridge says of pairs (P, 2): (P,)."""
-        half = drugs.kinds[0] @ self._ridge_table  # (m, T)
+    def ridge_of(self, drugs: Likeness, proteins: Likeness, pairs: Places, which: int = 0) -> Floats:
+        """What one of the ridges says of pairs (P, 2): (P,)."""
+        half = drugs.kinds[0] ** SHARPNESS[which] @ self._ridge_tables[which]  # (m, T)
         return paired(half, proteins.kinds[0], pairs) + numpy.float32(self.mean)
 
     def clues(self, drugs: Likeness, proteins: Likeness, pairs: Places) -> Floats:
@@ -102,7 +105,7 @@ class Memory:
         found = [
             numpy.where(has_drug, self._means(1)[drugs.own], numpy.nan)[row],
             numpy.where(has_protein, self._means(0)[proteins.own], numpy.nan)[column],
-            self.ridge_of(drugs, proteins, pairs) - self.mean,
+            *(self.ridge_of(drugs, proteins, pairs, which) - self.mean for which in range(len(SHARPNESS))),
         ]
         same = [diags(has_drug.astype(numpy.float32)) @ part[drugs.own] for part in self.sums]  # (m, T)
         like = [part[:, proteins.own] @ diags(has_protein.astype(numpy.float32)) for part in self.sums]  # (D, n)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from anfinsen.errors import ConfigError
 from anfinsen.models.encoder import Block, Encoder, EncoderConfig
+from anfinsen.models.folding import FoldingHead
 from anfinsen.models.heads import PooledHead, ResidueHead
 
 
@@ -104,14 +105,26 @@ def cut_head(head: nn.Module, new: nn.Module, large: Encoder, cut: Shrunk) -> No
 
     Heads of another kind, and the language model's own where the width has changed, begin anew.
     """
+    weights = head.state_dict()
+    if isinstance(head, FoldingHead) and head.seen is not None:  # it reads the maps of the blocks and heads that stayed
+        weights["seen.weight"] = weights["seen.weight"][:, _maps_left(large, cut)]
     if cut.lift.shape[0] == cut.lift.shape[1]:
-        new.load_state_dict(head.state_dict())
-    elif isinstance(head, ResidueHead | PooledHead):
-        new.load_state_dict(_seen_anew(head, large.last_norm, cut), strict=False)
+        new.load_state_dict(weights)
+    elif isinstance(head, ResidueHead | PooledHead | FoldingHead):
+        new.load_state_dict(_seen_anew(head, weights, large.last_norm, cut), strict=False)
 
 
-def _seen_anew(head: ResidueHead | PooledHead, last: nn.LayerNorm, cut: Shrunk) -> dict[str, Tensor]:
-    """The head's weights, those that read states rewritten for the small encoder's.
+def _maps_left(large: Encoder, cut: Shrunk) -> Tensor:
+    """Which of the large encoder's attention maps the small one still makes: (layers * heads,)."""
+    blocks = [cast(Block, large.blocks[number]) for number in cut.kept]
+    left = [_strongest(block, cut.encoder.config.heads) for block in blocks]
+    return torch.cat([number * large.config.heads + heads for number, heads in zip(cut.kept, left, strict=True)])
+
+
+def _seen_anew(
+    head: ResidueHead | PooledHead | FoldingHead, known: Mapping[str, Tensor], last: nn.LayerNorm, cut: Shrunk
+) -> dict[str, Tensor]:
+    """The head's weights `known`, those that read states rewritten for the small encoder's.
 
     What the head's norm gave out is about `sight` (C, D) times what the new head's norm gives out, plus `offset`.
     """
@@ -119,9 +132,9 @@ def _seen_anew(head: ResidueHead | PooledHead, last: nn.LayerNorm, cut: Shrunk) 
     seen = last.weight[:, None] * cut.lift * cut.encoder.last_norm.weight
     sight = head.norm.weight[:, None] * (seen - seen.mean(0)) / length
     offset = head.norm.weight * (last.bias - last.bias.mean()) / length + head.norm.bias
-    weights = {name: weight for name, weight in head.state_dict().items() if not name.startswith("norm.")}
+    weights = {name: weight for name, weight in known.items() if not name.startswith("norm.")}
     dim = len(offset)
-    for name in ("near.convolve", "value.convolve", "weigh.convolve", "judge.0", "direct"):
+    for name in ("near.convolve", "value.convolve", "weigh.convolve", "judge.0", "direct", "pair", "residue.0"):
         kernel, bias = weights.get(f"{name}.weight"), weights.get(f"{name}.bias")
         if kernel is None:
             continue
@@ -134,7 +147,7 @@ def _seen_anew(head: ResidueHead | PooledHead, last: nn.LayerNorm, cut: Shrunk) 
     return weights
 
 
-def _conditions(head: ResidueHead | PooledHead) -> int:
+def _conditions(head: nn.Module) -> int:
     return (head.direct.in_features - head.norm.weight.shape[0]) // 2 if isinstance(head, PooledHead) else 0
 
 
@@ -193,11 +206,7 @@ def _shortening(states: Tensor, lift: Tensor) -> float:
 
 def _cut_block(old: Block, new: Block, lift: Tensor, scale: float) -> None:
     width = old.mix.weight.shape[0] // old.heads
-    heads = _largest(
-        old.mix.weight.unflatten(1, (old.heads, width)).norm(dim=(0, 2))
-        * old.qkv.weight.chunk(3)[2].unflatten(0, (old.heads, width)).norm(dim=(1, 2)),
-        new.heads,
-    )
+    heads = _strongest(old, new.heads)
     channels = (heads[:, None] * width + torch.arange(width)).flatten()
     inner = _largest(old.narrow.weight.norm(dim=0) * old.widen.weight.norm(dim=1), new.widen.weight.shape[0])
     three = torch.cat([channels + part * old.mix.weight.shape[1] for part in range(3)])
@@ -213,6 +222,13 @@ def _cut_block(old: Block, new: Block, lift: Tensor, scale: float) -> None:
     for norm in (new.attention_norm, new.feed_norm):
         norm.weight.fill_(scale)
         norm.bias.zero_()
+
+
+def _strongest(block: Block, count: int) -> Tensor:
+    """The attention heads that write the most: (count,)."""
+    apart = (block.heads, block.mix.weight.shape[0] // block.heads)
+    written = block.mix.weight.unflatten(1, apart).norm(dim=(0, 2))
+    return _largest(written * block.qkv.weight.chunk(3)[2].unflatten(0, apart).norm(dim=(1, 2)), count)
 
 
 def _largest(sizes: Tensor, count: int) -> Tensor:

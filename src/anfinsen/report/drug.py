@@ -23,7 +23,8 @@ from anfinsen.drug.features import ELEMENTS
 from anfinsen.drug.molecule import Molecule
 from anfinsen.drug.properties import MEANINGS
 from anfinsen.errors import InputError
-from anfinsen.explain.binding import ORDERS, Reason, reason
+from anfinsen.explain.binding import Reason, reason
+from anfinsen.explain.faithfulness import ORDERS
 from anfinsen.hub.record import Score
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.report.glossary import anchor

@@ -73,8 +73,8 @@ TERMS: Mapping[str, str] = {
     "CI": "Of two pairs, how often the tighter one is put first. 0.5 is guessing, 1 is a perfect order.",
     "MSE": "The mean of the squared errors. Its root is the typical error.",
     "rm2": "How well the answers agree with the truth in order and in size. 0 is not at all, 1 is perfectly.",
-    "deletion score": "How much sooner an answer falls when what a picture credits most is taken away first than when "
-    "things are taken away in random order. 0 is chance: then do not believe the picture.",
+    "deletion score": "How much sooner an answer falls when what a picture credits most is taken away first, and comes "
+    "back when it is put back first, than in random order. 0 is chance: then do not believe the picture.",
     "QED": "Drug-likeness from 0 to 1: how much a molecule's properties are those of known oral drugs. "
     "It is a habit of drugs and no law.",
     "structural alert": "A fragment that often fools assays (PAINS) or is often unstable or toxic (Brenk). "
@@ -85,7 +85,7 @@ TERMS: Mapping[str, str] = {
 """Every word that a bench biologist may not know, in two sentences."""
 LIMITS = (
     "Learnt from kinases and kinase inhibitors alone. Of other proteins and other molecules it knows next to nothing, "
-    "says so, and should not be believed. It does not rank a series of like molecules: on 65 series that it had never "
+    "says so, and should not be believed. It does not rank a series of like molecules: on 62 series that it had never "
     "seen it did no better than chance, and molecular weight alone did."
 )
 

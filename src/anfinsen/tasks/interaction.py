@@ -34,16 +34,19 @@ from anfinsen.models.recall import Recall
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.base import Published, Task
 from anfinsen.tasks.meeting import QUESTIONS, Meeting
-from anfinsen.tasks.targets import Answer, Calibration, Floats, Label
+from anfinsen.tasks.targets import SHIFT, Answer, Calibration, Floats, Label
 
 NO, YES = "apart", "interact"
 KNOWN = "known"
 """Under what name an answer says how many of the two proteins were in training."""
+ODDS = "odds"
+"""How many times likelier a pair is to meet than a pair of the table that taught, before anything is read of it."""
 _NETWORK, _MEMORY, _CONSTANT = "network", "memory", "constant"
 _KNOTS = tuple(numpy.linspace(-6.0, 6.0, 25).tolist())
 _FEWEST = 30
 _PROTEIN_IN, _PAIR_IN = 6, 16
 _WIDTH = 2
+_LEAST = 1e-300
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,12 @@ class Verdict(Label):
         return super().loss(outputs[:, :_WIDTH], target)
 
     def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
-        network, memory, known = _voices(numpy.asarray(outputs)[None])
-        said = self.joined(network, memory, known, calibration)
-        found = super().answer(numpy.array([-said[0] / 2, said[0] / 2]), calibration)
-        _, low, high = self.chances(network, memory, known, calibration)
-        return {**found, "range": [float(low[0]), float(high[0])], KNOWN: int(known[0])}
+        voices = _voices(numpy.asarray(outputs)[None])
+        share, low, high = (float(end[0]) for end in self.chances(*voices, calibration))
+        # the chance is what it is: of the calibration only what makes a set of it is still to be read
+        rest = {key: value for key, value in calibration.items() if key != "temperature" and not key.startswith(SHIFT)}
+        found = super().answer(numpy.log(numpy.clip([1 - share, share], _LEAST, 1)), rest)
+        return {**found, "range": [low, high], KNOWN: int(voices[2][0])}
 
     def joined(self, network: Floats, memory: Floats, known: Floats, calibration: Calibration) -> Floats:
         """The log-odds of a yes out of both voices, before the calibration; of any shape."""
@@ -86,7 +90,9 @@ class Verdict(Label):
             there = known == number
             if all(value is not None for part in ends for value in part):
                 low[there], high[there] = (numpy.interp(scaled[there], _KNOTS, numpy.array(part)) for part in ends)
-        return share, numpy.minimum(low, share), numpy.maximum(high, share)
+        odds = calibration.get(ODDS, 1.0)
+        low, high = numpy.minimum(low, share), numpy.maximum(high, share)
+        return moved(share, odds), moved(low, odds), moved(high, odds)
 
     def _log_odds(self, joined: Floats, calibration: Calibration) -> Floats:
         ends = self._scaled(numpy.stack((-joined / 2, joined / 2), -1), calibration)
@@ -107,6 +113,16 @@ class Verdict(Label):
         for number in numpy.unique(known).tolist():
             calibration |= _ends(said[known == number], truth[known == number], int(number))
         return calibration
+
+
+def moved(chance: Floats, odds: float) -> Floats:
+    """Chances, of any shape, where pairs are so many times likelier to meet than where the chances were found.
+
+    >>> moved(numpy.array([0.5, 0.9]), 0.1).round(3).tolist()
+    [0.091, 0.474]
+    """
+    found: Floats = chance * odds / (1 - chance + chance * odds)
+    return found
 
 
 def _voices(rows: Floats) -> tuple[Floats, Floats, Floats]:

@@ -1,19 +1,22 @@
 """Training of the affinity model: pairs are posed as they will be asked, and judged by what did not hold them.
 
     for each regime: deal the pairs into parts that are new in its way -> clues for each part from the others alone
-    -> trees on all clues; trees without a part judge that part -> doubt and conformal quantile
+    -> trees on all clues; trees without a part judge that part -> who counts how much, doubt, conformal quantile
 
 A pair must not find its own value in the memory, or the trees would learn to copy; so its clues are drawn from a memory
 without its part: without its drug where the drug will be new, without its protein, without both, or without a random
-fifth where both will be known. The quantile comes from trees that had fewer pairs, so it is a little too wide rather
-than too narrow; drugs and proteins of one table resemble each other, so nine in ten is promised for pairs like
-these and not for any drug.
+fifth where both will be known. How large the trees grow, which ridge is heard beside them and how much each counts is
+what errs least on pairs that they did not see. The quantile comes from trees that had fewer pairs, so it is a little
+too wide rather than too narrow; drugs and proteins of one table resemble each other, so nine in ten is promised for
+pairs like these and not for any drug.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -21,9 +24,12 @@ from numpy.typing import NDArray
 from anfinsen.config import Config
 from anfinsen.models.binding import NARROWEST, REGIMES, BindingModel, Drugs, Floats, Judge, Proteins, Regime, rows_of
 from anfinsen.models.likeness import Axes, nearness, usual_scale
-from anfinsen.models.memory import RIDGE_CLUE, Likeness, Memory, Places
+from anfinsen.models.memory import RIDGE_CLUES, Likeness, Memory, Places
 from anfinsen.models.trees import Trees
 from anfinsen.tasks.targets import conformal_quantile
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How much the trees may count, a ridge having the rest."""
 
 
 class AffinityConfig(Config):
@@ -41,12 +47,10 @@ class AffinityConfig(Config):
     """Trees that say how wrong the others are."""
     leaves: int = 31
     """Leaves of a tree that says the affinity."""
+    most_leaves: int = 127
+    """Leaves of a larger tree, which is tried where both sides are known."""
     doubt_leaves: int = 8
     """Leaves of a tree that says the doubt."""
-    new_share: float = 0.75
-    """How much the trees count where one side is new, the ridge having the rest; where both are known, all."""
-    both_new_share: float = 0.5
-    """How much the trees count where both sides are new."""
     pace: float = 0.06
     """How much of what is left each tree takes."""
     seed: int = 1
@@ -100,17 +104,17 @@ def fit(
     judges: dict[Regime, Judge] = {}
     for regime in regimes:
         posed, clues, halves = [], [], []
-        for number, (source, held) in enumerate(deal(regime, pairs, known, config)):
+        for part, source, held in deal(regime, pairs, known, config):
             posed.append(held)
             clues.append(rows_of(remembered(source), drugs, proteins, one, other, pairs[held]))
-            halves.append(numpy.full(len(held), number))
+            halves.append(numpy.tile([number % 2 for number in part], (len(held), 1)))
         rows = numpy.concatenate(posed)
-        judges[regime] = _judge(
+        judges[regime] = judge = _judge(
             numpy.concatenate(clues), value[rows] - memory.mean, numpy.concatenate(halves), regime, config
         )
         tell(
-            f"{regime}: {len(rows):,} pairs posed, trees' share {judges[regime].share:.2f}, "
-            f"quantile {judges[regime].quantile:.2f}."
+            f"{regime}: {len(rows):,} pairs posed, {len(judge.place.value):,} nodes, their share {judge.share:.2f}, "
+            f"the rest by ridge {judge.ridge + 1}, quantile {judge.quantile:.2f}."
         )
     return BindingModel(drugs, proteins, memory, judges)
 
@@ -128,13 +132,15 @@ def shelves(known: Sides, config: AffinityConfig) -> tuple[Drugs, Proteins]:
     return drugs, Proteins(known.profiles, known.states, scale, axes)
 
 
-def deal(regime: Regime, pairs: Places, known: Sides, config: AffinityConfig) -> Iterator[tuple[Places, Places]]:
-    """For each part of the pairs (P, 2): the pairs that may be remembered, and those that are posed."""
+def deal(
+    regime: Regime, pairs: Places, known: Sides, config: AffinityConfig
+) -> Iterator[tuple[tuple[int, ...], Places, Places]]:
+    """For each part of the pairs (P, 2): its number on each new side, which may be remembered, which are posed."""
     generator = numpy.random.default_rng(config.seed)
     if regime == "both known":
         part = generator.integers(0, config.parts, len(pairs))
         for number in range(config.parts):
-            yield numpy.flatnonzero(part != number), numpy.flatnonzero(part == number)
+            yield (number,), numpy.flatnonzero(part != number), numpy.flatnonzero(part == number)
         return
     dealt = []
     for groups, column in ((known.drug_groups, 0), (known.protein_groups, 1)):
@@ -143,37 +149,58 @@ def deal(regime: Regime, pairs: Places, known: Sides, config: AffinityConfig) ->
     drug, protein = dealt
     for number in range(config.parts):
         if regime == "new drug":
-            yield numpy.flatnonzero(drug != number), numpy.flatnonzero(drug == number)
+            yield (number,), numpy.flatnonzero(drug != number), numpy.flatnonzero(drug == number)
         elif regime == "new protein":
-            yield numpy.flatnonzero(protein != number), numpy.flatnonzero(protein == number)
+            yield (number,), numpy.flatnonzero(protein != number), numpy.flatnonzero(protein == number)
         else:
             for other in range(config.parts):
                 source = numpy.flatnonzero((drug != number) & (protein != other))
                 held = numpy.flatnonzero((drug == number) & (protein == other))
                 if len(source) and len(held):
-                    yield source, held
+                    yield (number, other), source, held
 
 
-def _judge(rows: Floats, truth: NDArray[numpy.float64], part: Places, regime: Regime, config: AffinityConfig) -> Judge:
-    """Trees on all rows; doubt and quantile from trees that did not see the part in question."""
-    share = {"both known": 1.0, "both new": config.both_new_share}.get(regime, config.new_share)
-    fold = part % 2
-    said, doubt = numpy.zeros(len(rows)), numpy.zeros(len(rows))
-    for held in (fold == number for number in range(int(fold.max()) + 1)):
-        said[held] = _grown(rows[~held], truth[~held], config.trees, config.leaves, config).predict(rows[held])
-    ridge = rows[:, RIDGE_CLUE]
-    wrong = numpy.abs(share * said + (1 - share) * ridge - truth)
-    for held in (fold == number for number in range(int(fold.max()) + 1)):
-        doubt[held] = _grown(rows[~held], wrong[~held], config.doubts, config.doubt_leaves, config).predict(rows[held])
+def _judge(
+    rows: Floats, truth: NDArray[numpy.float64], halves: Places, regime: Regime, config: AffinityConfig
+) -> Judge:
+    """Trees on all rows; how they count, their doubt and the quantile from trees that saw other halves (P, sides)."""
+    said = {
+        leaves: _crossed(rows, truth, halves, partial(_grown, count=config.trees, leaves=leaves, config=config))
+        for leaves in sorted({config.leaves, config.most_leaves if regime == "both known" else config.leaves})
+    }
+    _, leaves, ridge, share = min(
+        (float(((share * value + (1 - share) * rows[:, clue] - truth) ** 2).mean()), leaves, ridge, share)
+        for leaves, value in said.items()
+        for ridge, clue in enumerate(RIDGE_CLUES)
+        for share in SHARES
+    )
+    wrong = numpy.abs(share * said[leaves] + (1 - share) * rows[:, RIDGE_CLUES[ridge]] - truth)
+    doubting = partial(_grown, count=config.doubts, leaves=config.doubt_leaves, config=config, fewest=40)
+    doubt = _crossed(rows, wrong, halves, doubting)
     return Judge(
-        Trees.grown(_grown(rows, truth, config.trees, config.leaves, config)),
-        Trees.grown(_grown(rows, wrong, config.doubts, config.doubt_leaves, config)),
+        Trees.grown(_grown(rows, truth, count=config.trees, leaves=leaves, config=config)),
+        Trees.grown(doubting(rows, wrong)),
         conformal_quantile(wrong / numpy.maximum(doubt, NARROWEST)),
         share,
+        ridge,
     )
 
 
-def _grown(rows: Floats, truth: NDArray[numpy.float64], count: int, leaves: int, config: AffinityConfig):  # type: ignore[no-untyped-def]
+def _crossed(
+    rows: Floats, truth: NDArray[numpy.float64], halves: Places, grow: Callable[..., Any]
+) -> NDArray[numpy.float64]:
+    """What trees say of rows whose drugs, proteins or pairs stand in the other half than all that they were shown."""
+    said = numpy.zeros(len(rows))
+    for half in numpy.unique(halves, axis=0):
+        held, apart = (halves == half).all(1), (halves != half).all(1)
+        shown = apart if apart.any() else ~held
+        said[held] = grow(rows[shown], truth[shown]).predict(rows[held])
+    return said
+
+
+def _grown(
+    rows: Floats, truth: NDArray[numpy.float64], *, count: int, leaves: int, config: AffinityConfig, fewest: int = 10
+) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     rows = numpy.where(numpy.isnan(rows).all(0), numpy.float32(0), rows)  # a clue that this regime never has
@@ -182,7 +209,7 @@ def _grown(rows: Floats, truth: NDArray[numpy.float64], count: int, leaves: int,
         learning_rate=config.pace,
         max_iter=count,
         max_leaf_nodes=leaves,
-        min_samples_leaf=10 if leaves == config.leaves else 40,
+        min_samples_leaf=fewest,
         l2_regularization=1.0,
         max_features=0.3,
         early_stopping=False,

@@ -27,6 +27,7 @@ from anfinsen.config import Config
 from anfinsen.data.batch import Batch
 from anfinsen.data.example import Example
 from anfinsen.models.encoder import Encoder
+from anfinsen.models.folding import RESIDUE_NUMBERS
 from anfinsen.models.heads import segment_sum
 from anfinsen.models.network import Body, NativeBody, Network, residue_places
 from anfinsen.models.windows import read_in_windows
@@ -103,17 +104,21 @@ class Apprentice(nn.Module):
             goals, theirs = self._answer(self.teacher, batch, task, self.stages)
         own = range(1, len(self.stages) + 1)
         steps, ours = self._answer(self.student, batch, task, list(own))
-        count = len(ours)
-        distance = _match(self.tasks[task].target.kind)(ours.float(), theirs.float(), self.match.temperature)
+        count, target = len(ours), self.tasks[task].target
+        lengths = [length - 2 for length in batch.lengths]
+        if target.per_pair:
+            distance = _of_folds(ours.float(), theirs.float(), self.match.temperature, lengths)
+        else:
+            distance = _match(target.kind)(ours.float(), theirs.float(), self.match.temperature)
         if self.stages:  # the last of them is the last state before its norm
             steps, goals = steps[:-1], goals[:-1]
         apart = torch.stack([self._apart(one, goal) for one, goal in zip(steps, goals, strict=True)]).mean(0)  # (R,)
-        lengths = [length - 2 for length in batch.lengths]
-        if not self.tasks[task].target.per_residue:
+        if not target.per_residue:
             apart = segment_sum(apart[:, None], lengths)[:, 0] / apart.new_tensor(lengths)
         truth, _ = self.tasks[task].loss(ours, batch)
         assert batch.target is not None  # collate always sets it
-        truth = truth * (count / max(1, batch.target.numel()))
+        # a row of a fold is one value, of labels each is one
+        truth = truth * (count / max(1, len(batch.target) if target.per_pair else batch.target.numel()))
         return torch.stack((distance, apart.mean() * count, truth, truth.new_tensor(float(count))))
 
     def _apart(self, states: Tensor, goal: Tensor) -> Tensor:
@@ -126,7 +131,8 @@ class Apprentice(nn.Module):
         every, lengths = read_in_windows(partial(_staged, body, layers), batch.tokens, batch.lengths, body.longest)
         stages = list(every.split(body.dim, dim=1))
         last = stages[-1] if batch.chosen is None else stages[-1][batch.chosen]
-        return stages, network.ask(task, last, lengths, batch.conditions, batch.net)
+        maps = network.states_and_maps(batch.tokens, batch.lengths)[2] if network.reads_maps([task]) else None
+        return stages, network.ask(task, last, lengths, batch.conditions, batch.net, maps)
 
 
 def _staged(body: Body, layers: Sequence[int], tokens: Tensor, lengths: Sequence[int]) -> tuple[Tensor, list[int]]:
@@ -178,6 +184,17 @@ def _of_bells(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     goal, goal_spread = teacher[:, 0], teacher[:, 1].clamp(-3.0, 3.0)
     share = ((2 * goal_spread).exp() + (goal - place) ** 2) * (-2 * spread).exp() / 2
     return (spread - goal_spread + share - 0.5).sum()
+
+
+def _of_folds(student: Tensor, teacher: Tensor, temperature: float, lengths: Sequence[int]) -> Tensor:
+    """Of each two residues the divergence of their distances; of each by itself how far its own numbers are apart.
+
+    Rows of a residue with itself (see `models.folding`) are few, so their mean counts as the mean of the pairs does.
+    """
+    is_self = torch.cat([torch.eye(length, dtype=torch.bool).flatten() for length in lengths]).to(student.device)
+    between = _of_classes(student[~is_self], teacher[~is_self], temperature)
+    own, goal = (rows[is_self, :RESIDUE_NUMBERS] for rows in (student, teacher))
+    return between + functional.smooth_l1_loss(own, goal) * len(student)
 
 
 def _of_numbers(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

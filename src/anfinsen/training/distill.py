@@ -45,6 +45,7 @@ TAUGHT_BY = "distilled_from"
 """Where a student's provenance names its teacher and the hash of its files."""
 USUAL = 200
 """Residues of the protein for which compute is reckoned while a shape is chosen."""
+_OF_PAIRS = ("pair", "pairing")
 _SHAPE = re.compile(r"(\d+)x(\d+)(?:x(\d+))?")
 _SAMPLE, _LONGEST = 24, 400
 
@@ -65,31 +66,53 @@ class Distillation(Recipe):
     """What the student's loss is made of."""
 
 
+Again = Callable[[Bundle, str], tuple[Task, Recipe]]
+"""Makes a task of one's own with the rows of its table again, and tells the recipe that dealt them."""
+
+
 def run(
     folder: Path,
     recipe: Distillation,
     out: Path,
     *,
     unlabelled: str | None = None,
+    own: Again | None = None,
     watch: Sequence[Watch] = (),
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> list[Comparison]:
-    """Distil the bundle in `folder`, all its tasks if the recipe names none, and compare on the validation split."""
+    """Distil the bundle in `folder`, all its tasks if the recipe names none, and compare on the validation split.
+
+    `own` brings the tasks that were learnt from a table of one's own, which a bundle does not keep.
+    """
     teacher = Bundle.load(folder)
     known = tasks_of(teacher) | {name: TASKS[name] for name in TASKS if name in teacher.records}
     for name in recipe.tasks:
         if name not in known:
             raise UnknownNameError(f"task in the bundle '{teacher.name}'", name, known)
-    tasks = [known[name] for name in recipe.tasks or tasks_of(teacher)]
-    if pairs := [task.name for task in tasks if task.of_pairs]:
-        raise UsageError(
-            f"'{pairs[0]}' asks about two proteins at a time, and a student learns about one.",
-            remedy="Name the others: --task NAME.",
-        )
+    customs = {name for name, record in teacher.records.items() if record.custom is not None}
+    asked = recipe.tasks or tuple(name for name in tasks_of(teacher) if not own or name in customs)
+    tasks = []
+    for name in asked:
+        task = known[name]
+        if name in customs:
+            if own is None:
+                raise UsageError(
+                    f"'{name}' was learnt from a table of your own, which the bundle does not keep.",
+                    remedy=f"Name the table: anfinsen distill {folder} TABLE",
+                )
+            task, dealt = own(teacher, name)
+            loop = recipe.train.replaced(seed=dealt.train.seed)
+            recipe = recipe.replaced(tasks=asked, table=dealt.table.model_dump(), train=loop.model_dump())
+        tasks.append(task)
     more = [] if unlabelled is None else _readable(unlabelled, tell)
     student, lessons = distill(teacher, tasks, recipe, out, unlabelled=more, watch=watch)
-    asked = [lesson for name, lesson in lessons.items() if name != MASKED]
-    return [compare(teacher, student, lesson.task, [*lesson.stop_by, *lesson.calibrate_on]) for lesson in asked]
+    judged = [lesson for name, lesson in lessons.items() if name != MASKED]
+    return [compare(teacher, student, one.task, _once([*one.stop_by, *one.calibrate_on])) for one in judged]
+
+
+def _once(examples: Sequence[Example]) -> list[Example]:
+    """Each example once: a handful of proteins both stops a training and calibrates it."""
+    return list({tuple(chain.id for chain in example.chains): example for example in examples}.values())
 
 
 def _readable(source: str, tell: Callable[[str], None]) -> list[Example]:
@@ -111,7 +134,7 @@ def distill(
     watch: Sequence[Watch] = (),
 ) -> tuple[Bundle, dict[str, Lesson]]:
     """Teach a student in the folder `out`, resuming what was begun, and save `out/bundle`; the lessons come along."""
-    _refuse(tasks, recipe)
+    _refuse(tasks, recipe, unlabelled)
     runtime.seed_everything(recipe.train.seed)
     tasks = adjusted(tasks, recipe)
     lessons = {task.name: Lesson(task, recipe) for task in tasks}
@@ -119,7 +142,8 @@ def distill(
     apprentice = apprentice_of(teacher.network, lessons, recipe)
     courses = []
     for task in tasks:
-        course = lessons[task.name].course(recipe, unlabelled)
+        # a sequence by itself is no pair
+        course = lessons[task.name].course(recipe, () if task.of_pairs else unlabelled)
         courses.append(Course(Tuition(task, recipe.match), course.stream, course.share))
 
     def judge(judged: nn.Module) -> float:
@@ -131,12 +155,22 @@ def distill(
     made = {**provenance(recipe, None), TAUGHT_BY: f"{teacher.name} {teacher.sha256}"}
     if unlabelled:
         made["unlabelled"] = f"{len(unlabelled)} sequences {data_hash(unlabelled)}"
-    return finished(recipe.name, apprentice.student.requires_grad_(True), lessons, made, out), lessons
+    bundle = finished(recipe.name, apprentice.student.requires_grad_(True), lessons, made, out)
+    for name in lessons:
+        if (custom := teacher.records[name].custom) is not None:
+            bundle.records[name] = bundle.records[name].replaced(custom=custom.model_dump())
+    bundle.save(out / "bundle")
+    return bundle, lessons
 
 
-def _refuse(tasks: Sequence[Task], recipe: Distillation) -> None:
+def _refuse(tasks: Sequence[Task], recipe: Distillation, unlabelled: Sequence[Example]) -> None:
     if not tasks:
         raise UsageError("No task was named.", remedy="Name one with --task, for example: --task localization")
+    if unlabelled and all(task.of_pairs for task in tasks):
+        raise UsageError(
+            f"'{tasks[0].name}' asks about two proteins at a time, and the sequences without an answer are single.",
+            remedy="Leave --unlabelled out.",
+        )
     if recipe.mode != "full" or recipe.stages:
         raise ConfigError("A student always learns as a whole.", remedy='Leave mode = "full" and no stages.')
 
@@ -144,7 +178,8 @@ def _refuse(tasks: Sequence[Task], recipe: Distillation) -> None:
 def apprentice_of(teacher: Network, lessons: Mapping[str, Lesson], recipe: Distillation) -> Apprentice:
     """Teacher and student side by side, before the first step."""
     tasks = [lesson.task for lesson in lessons.values()]
-    shapes = {task.name: task.shape for task in tasks}
+    # a head is as large as the teacher's, unless the recipe speaks of it
+    shapes = {task.name: task.shape if task.name in recipe.task else teacher.shapes[task.name] for task in tasks}
     named = _SHAPE.fullmatch(recipe.student)
     if named is None and recipe.student != HALF:
         student = Network(_body_by_name(recipe.student), shapes)
@@ -170,7 +205,8 @@ def half_of(teacher: Network, shapes: Mapping[str, HeadShape]) -> list[EncoderCo
 
     def share(shape: EncoderConfig) -> float:
         small = Network(NativeBody(Encoder(shape), shape.dim, shape.longest), shapes)
-        return max(compute(small, task, USUAL) / compute(teacher, task, USUAL) for task in shapes)
+        usual = {task: [USUAL] * (2 if shape.kind in _OF_PAIRS else 1) for task, shape in shapes.items()}
+        return max(compute(small, task, *usual[task]) / compute(teacher, task, *usual[task]) for task in shapes)
 
     found = []
     for heads in range(large.heads, 0, -1):
@@ -181,8 +217,8 @@ def half_of(teacher: Network, shapes: Mapping[str, HeadShape]) -> list[EncoderCo
             found.append(deepest)
     if not found:
         raise ConfigError(
-            "Half of this teacher's compute is not enough for a single block.",
-            remedy=f"Name a shape, such as 1x{width}.",
+            "Half of this teacher's compute is not enough for its heads and a single block.",
+            remedy=f"Name a shape, such as {max(1, large.layers // 2)}x{width}.",
         )
     return found
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, cast
 
+import numpy
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -31,9 +32,12 @@ from anfinsen.models.encoder import Encoder
 from anfinsen.models.heads import MaskedHead, PooledHead, ResidueHead
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.models.windows import windows_of
+from anfinsen.structure.geometry import CONTACT, distances
 from anfinsen.tasks import Task
 from anfinsen.tasks.ask import ask
+from anfinsen.tasks.distances import LONG, Distances, betas_of
 from anfinsen.tasks.metrics import Estimate, difference, measure
+from anfinsen.tasks.targets import Answer
 
 ROUNDS = 5
 """Rounds of the stopwatch; each model runs once a round."""
@@ -116,11 +120,15 @@ def compare(
             began = clock()
             list(ask(bundle.network, [task], timed))
             seconds[name].append(clock() - began)
-    answers = {name: answer(bundle, task, examples) for name, bundle in bundles.items()}
     metric = task.metrics[0]
+    if task.target.per_pair:
+        answers = {name: _contacts_found(bundle, task, examples, metric) for name, bundle in bundles.items()}
+        examples = [replace(example, value=0.0) for example in examples]  # the truth is in the backbone
+    else:
+        answers = {name: answer(bundle, task, examples) for name, bundle in bundles.items()}
     readings = {
         name: Reading(
-            compute=sum(compute(bundle.network, task.name, len(example.protein)) for example in examples),
+            compute=sum(compute(bundle.network, task.name, *map(len, example.chains)) for example in examples),
             seconds=median(seconds[name]),
             peak_bytes=peak_bytes(bundle.network, lambda bundle=bundle: list(ask(bundle.network, [task], timed))),  # type: ignore[misc]
             score=measure(metric, examples, answers[name]),
@@ -131,19 +139,35 @@ def compare(
     return Comparison(task.name, metric, readings["teacher"], readings["student"], loss, rounds)
 
 
+def _contacts_found(bundle: Bundle, task: Task, examples: Sequence[Example], metric: str) -> list[Answer]:
+    """Of each protein the share of its L surest long-range pairs that touch."""
+    target, calibration = cast(Distances, task.target), bundle.records[task.name].calibration
+    found: list[Answer] = []
+    for example, outputs in zip(examples, ask(bundle.network, [task], examples), strict=True):
+        assert example.protein.backbone is not None  # no other chain is an example of a fold
+        one, other = numpy.triu_indices(len(example.protein), LONG)
+        apart = distances(betas_of(example.protein.backbone))[one, other]
+        is_known = ~numpy.isnan(apart)
+        sure = target.distogram(outputs[task.name], calibration).contacts[one, other][is_known]
+        surest = numpy.argsort(-sure, kind="stable")[: len(example.protein)]
+        found.append({metric: float((apart[is_known][surest] < CONTACT).sum() / len(example.protein))})
+    return found
+
+
 # Compute ------------------------------------------------------------------------------------------------------------
 
 
-def compute(network: Network, task: str, length: int) -> int:
-    """Operations of one answer about one protein of `length` residues: two for each weight that is used.
+def compute(network: Network, task: str, *lengths: int) -> int:
+    """Operations of one answer about one protein, or a pair, of so many residues: two for each weight that is used.
 
     Products and attention are counted, as PyTorch's own counter does; norms and activations are below one per cent.
     A body or head that is not one of our own is counted by PyTorch while it runs.
     """
     body = network.body
     if not isinstance(body, NativeBody) or not isinstance(network.heads[task], MaskedHead | ResidueHead | PooledHead):
-        return _counted(network, task, length)
+        return _counted(network, task, *lengths)
     encoder = cast(Encoder, body.encoder)
+    (length,) = lengths
     windows = [end - start + 2 for start, end in windows_of(length, body.longest)]
     return sum(_encoder_compute(encoder, tokens) for tokens in windows) + _head_compute(network.heads[task], length)
 
@@ -167,13 +191,17 @@ def _head_compute(head: nn.Module, residues: int) -> int:
     return total
 
 
-def _counted(network: Network, task: str, length: int) -> int:
+def _counted(network: Network, task: str, *residues: int) -> int:
     """By PyTorch's counter, which has to be told how much attention costs on a CPU."""
-    tokens, lengths = pack(["A" * length])
+    tokens, lengths = pack(["A" * length for length in residues])
     known = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_compute}
+    conditions = torch.full((1, network.shapes[task].conditions), float("nan"))
     with torch.inference_mode(), FlopCounterMode(display=False, custom_mapping=known) as counter:
-        states, residues = network.states(tokens, lengths)
-        network.ask(task, states, residues, torch.full((1, network.shapes[task].conditions), float("nan")))
+        if network.reads_maps([task]):
+            states, _, maps = network.states_and_maps(tokens, lengths)
+        else:
+            states, maps = network.states(tokens, lengths)[0], None
+        network.ask(task, states, list(residues), conditions, maps=maps)
     return int(counter.get_total_flops())
 
 

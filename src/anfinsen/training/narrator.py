@@ -123,9 +123,12 @@ def forward(record: Record) -> str:
             f"a blind guess gives it {record['chance']:.2f}."
         )
     if "miss" in record:
+        unit = f" {record['unit']}".rstrip()
+        digits = max(1, 1 - math.floor(math.log10(record["naive"] or 1)))
+        miss, center, naive = (f"{record[name]:.{digits}f}" for name in ("miss", "center", "naive"))
         return (
-            f"{read} and missed the true value by {record['miss']:.1f} {record['unit']} on average; "
-            f"answering {record['center']:.1f} {record['unit']} every time would miss by {record['naive']:.1f}."
+            f"{read} and missed the true value by {miss}{unit} on average; "
+            f"answering {center}{unit} every time would miss by {naive}."
         )
     return f"{read} and made its guesses."
 
