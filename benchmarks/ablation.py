@@ -28,9 +28,9 @@ from anfinsen.data.example import Example
 from anfinsen.models import attention, encoder
 from anfinsen.models.encoder import Block, Encoder, EncoderConfig
 from anfinsen.models.heads import MaskedHead
+from anfinsen.targets.base import UNKNOWN
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.masked import MaskedTask, hide
-from anfinsen.tasks.targets import UNKNOWN
 from anfinsen.training.optim import make_optimizers, schedule
 
 BASE = EncoderConfig(layers=4, dim=128, heads=2, inner_dim=512)

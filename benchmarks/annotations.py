@@ -32,11 +32,11 @@ import polars
 from numpy.typing import NDArray
 
 import anfinsen
-from anfinsen.data.clusters import cluster_split
-from anfinsen.data.relatives import Relatives
-from anfinsen.data.splits import TEST, TRAIN, VALID, group_split
+from anfinsen.kinship.clusters import cluster_split
+from anfinsen.kinship.relatives import Relatives
+from anfinsen.kinship.splits import TEST, TRAIN, VALID, group_split
+from anfinsen.targets.hierarchy import Hierarchy
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.hierarchy import Hierarchy
 
 HOUSE = Path(anfinsen.__file__).parent / "tasks"
 IDENTITY, SEED = 0.3, 1

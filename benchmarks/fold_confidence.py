@@ -14,7 +14,7 @@ from pathlib import Path
 
 from anfinsen.bench.contact_maps import training_structures
 from anfinsen.bench.fold_fitting import FITTED_ON, fit_confidence, fit_templates
-from anfinsen.data.known_structures import BANK
+from anfinsen.sets.known_structures import BANK
 
 
 def main() -> None:

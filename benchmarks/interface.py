@@ -37,8 +37,8 @@ from anfinsen.models.graph import GraphHead, GraphNetwork
 from anfinsen.models.heads import ResidueHead
 from anfinsen.structure.graph import FEATURES, Graph, join
 from anfinsen.structure.surroundings import KINDS_OF_RESIDUES, NODES, Floats
+from anfinsen.targets.metrics import measure
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.metrics import measure
 
 TASK = TASKS["interface"]
 BUDGET, RATE, SEED = 3_000, 2e-3, 1

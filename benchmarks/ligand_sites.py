@@ -5,7 +5,7 @@
 Judges are the chains of GPSite's official tests, the test structures, and a tenth ('own') of the training chains of the
 kinds whose official test is not here; another twentieth of all training chains, with the validation structures, stops
 the training ('valid'). A chain that shares more words of five residues with a judge than chance would have it is 'out'
-(`data.neighbours.Reach`, all words kept: of pairs with half their residues alike it finds about 85 in 100, of those
+(`kinship.neighbours.Reach`, all words kept: of pairs with half their residues alike it finds about 85 in 100, of those
 with 40 % 23). The library of known sites, which travels with the package, is made anew too. It takes about a minute.
 
 With --fit the few numbers that `inference.sites` lays over a network's answers are fitted anew on the 67 validation
@@ -26,12 +26,12 @@ from sklearn.metrics import average_precision_score, matthews_corrcoef
 from sklearn.model_selection import GroupKFold
 
 from anfinsen.bench.sites import NEAR, blind
-from anfinsen.data.holo import load_holo
-from anfinsen.data.known_sites import LIBRARY, KnownSites
-from anfinsen.data.neighbours import Reach
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.predictor import answer
 from anfinsen.inference.sites import EMBEDDED, SHOWN, evidence
+from anfinsen.kinship.neighbours import Reach
+from anfinsen.sets.holo import load_holo
+from anfinsen.sets.known_sites import LIBRARY, KnownSites
 from anfinsen.structure.pockets import faced, find_cavities, gather
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.ligand_sites import OWN, TASK, example_of, key_of

@@ -32,9 +32,9 @@ from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.predictor import answer
 from anfinsen.models.network import Network
+from anfinsen.targets.metrics import Estimate, measure
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import STATE, ask
-from anfinsen.tasks.metrics import Estimate, measure
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.run import train
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import gradio
 
 import anfinsen
-from anfinsen.data.readers import read_examples
 from anfinsen.errors import AnfinsenError
 from anfinsen.inference.jobs import run_job
+from anfinsen.reading.readers import read_examples
 from anfinsen.report.folder import write_folder
 
 EXAMPLE = """>hen egg-white lysozyme

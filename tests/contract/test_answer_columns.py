@@ -9,10 +9,10 @@ import numpy
 import pytest
 
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.answers import guess_kind, read_answers
-from anfinsen.data.labelled import Labelled, TableConfig, read_labelled
-from anfinsen.data.offered import from_lists
 from anfinsen.errors import UsageError
+from anfinsen.tables.answers import guess_kind, read_answers
+from anfinsen.tables.labelled import Labelled, TableConfig, read_labelled
+from anfinsen.tables.offered import from_lists
 
 LETTERS = numpy.array(list(RESIDUES))
 

@@ -12,18 +12,18 @@ import pytest
 
 from anfinsen.bench.baselines import BASELINES, Baseline, baselines_for
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example, Value
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Label, Number, Target, Tokens
+from anfinsen.targets.cleavage import Cut
+from anfinsen.targets.metrics import measure
+from anfinsen.targets.terms import Terms
+from anfinsen.targets.tracks import Tracks
+from anfinsen.targets.tree import Tree
+from anfinsen.targets.values import Values
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.base import Condition
-from anfinsen.tasks.cleavage import Cut
-from anfinsen.tasks.metrics import measure
-from anfinsen.tasks.targets import Label, Number, Target, Tokens
-from anfinsen.tasks.terms import Terms
-from anfinsen.tasks.tracks import Tracks
-from anfinsen.tasks.tree import Tree
-from anfinsen.tasks.values import Values
 
 LETTERS = numpy.array(list(RESIDUES))
 EVERY = [(name, baseline) for name in TASKS for baseline in baselines_for(TASKS[name])]

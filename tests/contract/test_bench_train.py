@@ -16,12 +16,12 @@ from anfinsen.bench import train as bench
 from anfinsen.bench.landscape import DOMAIN, PUBLISHED, RIDGE, begin_with_ridge, landscape, ridge, varied
 from anfinsen.bench.suite import Study, sittings
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.catalog import VARIABLE
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.models.network import Network
+from anfinsen.sets.catalog import VARIABLE
+from anfinsen.targets.metrics import Estimate
 from anfinsen.tasks.ask import ask
-from anfinsen.tasks.metrics import Estimate
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.seeds import Spread, spread_over_seeds
 from anfinsen.training.trial import Trials

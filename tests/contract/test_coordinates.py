@@ -10,8 +10,8 @@ import numpy
 import polars
 import pytest
 
-from anfinsen.data.coordinates import ATOMS, Kind, count_places, find_places, load_chains
 from anfinsen.errors import InputError, MissingDataError, UnknownNameError
+from anfinsen.sets.coordinates import ATOMS, Kind, count_places, find_places, load_chains
 
 CENTER = [10.0, -20.0, 30.5]
 

@@ -11,9 +11,9 @@ import pytest
 
 from anfinsen.bench import binders, drug, unseen
 from anfinsen.bench.suite import suites
-from anfinsen.data.binders import COLUMNS, fep_series
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
+from anfinsen.sets.binders import COLUMNS, fep_series
 from anfinsen.training.affinity import AffinityConfig
 
 PROBES = {"drug only", "protein only", "nearest neighbour", "KronRLS", "KronRLS, likeness squared"}

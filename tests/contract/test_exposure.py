@@ -10,8 +10,8 @@ from anfinsen.bench.baselines import baselines_for
 from anfinsen.data.example import Example
 from anfinsen.structure.backbone import from_alphas
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.metrics import measure
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.metrics import measure
 
 TASK = TASKS["interface"]
 

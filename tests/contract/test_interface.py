@@ -13,10 +13,10 @@ import torch
 
 from anfinsen.data.batch import crop
 from anfinsen.data.example import Example
-from anfinsen.data.readers import read_examples
 from anfinsen.errors import UnknownNameError
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
+from anfinsen.reading.readers import read_examples
 from anfinsen.structure.backbone import Backbone, from_alphas
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS

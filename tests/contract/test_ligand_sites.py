@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from anfinsen.bench.sites import alone, without_structure
-from anfinsen.data import holo
 from anfinsen.data.example import Example
-from anfinsen.data.holo import load_holo
-from anfinsen.data.known_sites import KnownSites
 from anfinsen.errors import UnknownNameError
+from anfinsen.sets import holo
+from anfinsen.sets.holo import load_holo
+from anfinsen.sets.known_sites import KnownSites
 from anfinsen.structure.backbone import from_alphas
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import ligand_sites

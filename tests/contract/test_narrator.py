@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from anfinsen.targets.base import UNKNOWN, Label, Number
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.targets import UNKNOWN, Label, Number
 from anfinsen.training.narrator import Narrator, backward, forward, heat, loss, step
 from anfinsen.training.witness import Witness
 

@@ -17,8 +17,8 @@ from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.network import NativeBody
 from anfinsen.structure.backbone import from_alphas
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.tracks import Tracks
 from anfinsen.tasks.ligand_sites import DRUG, LETTERS, TASK, told
-from anfinsen.tasks.tracks import Tracks
 
 ONE = replace(TASK, target=Tracks(names=(DRUG,), letters=(LETTERS[DRUG],)))
 

@@ -12,23 +12,23 @@ import torch
 
 from anfinsen.data.batch import Stream, crop
 from anfinsen.data.example import Example, Value
-from anfinsen.data.neighbours import Reach
 from anfinsen.errors import BundleError
 from anfinsen.hub.body import round_weights
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.predictor import Predictor, answer
+from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.models.pair_trunk import TrunkConfig
 from anfinsen.structure.backbone import Backbone, find_breaks
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Classes, Label, Number, Tokens
+from anfinsen.targets.cleavage import Cut
+from anfinsen.targets.tracks import Tracks
+from anfinsen.targets.values import Values
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import ask, validation_loss
-from anfinsen.tasks.cleavage import Cut
-from anfinsen.tasks.targets import Classes, Label, Number, Tokens
-from anfinsen.tasks.tracks import Tracks
-from anfinsen.tasks.values import Values
 from anfinsen.training.engine import Course, TrainConfig, Trainer
 
 NAMES = list(TASKS)

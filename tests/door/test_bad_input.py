@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from anfinsen.data.example import Example
-from anfinsen.data.readers import Merged, read_examples, read_proteins
 from anfinsen.errors import AnfinsenError, InputError, UsageError
 from anfinsen.limits import LIMITS
+from anfinsen.reading.readers import Merged, read_examples, read_proteins
 from anfinsen.structure.protein import Protein
 
 CORPUS = Path(__file__).parent.parent / "bad"

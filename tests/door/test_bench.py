@@ -14,7 +14,6 @@ from anfinsen.bench import suite
 from anfinsen.bench.run import run, verdicts, write_rows
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import STUDIES, Study, sittings, suites
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import Bundle
@@ -22,10 +21,11 @@ from anfinsen.hub.card import write_card
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.models.network import Network
 from anfinsen.report.scores import all_scores, headlines
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Label, Number
+from anfinsen.targets.metrics import Estimate
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.base import Published
-from anfinsen.tasks.metrics import Estimate
-from anfinsen.tasks.targets import Answer, Label, Number
 
 
 def table(name: str, value: str) -> Table:

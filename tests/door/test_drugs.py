@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
-from anfinsen.data.readers import read_examples
 from anfinsen.drug.drawing import draw
 from anfinsen.drug.molecule import Molecule, without_atoms
 from anfinsen.drug.reading import read_molecules
@@ -20,6 +19,7 @@ from anfinsen.explain.binding import reason
 from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.inference.embedder import Embedder
+from anfinsen.reading.readers import read_examples
 from anfinsen.report.drug import track
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

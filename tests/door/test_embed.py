@@ -23,7 +23,6 @@ from anfinsen.cli import app
 from anfinsen.data import gathering
 from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
-from anfinsen.data.readers import read_examples
 from anfinsen.data.store import Dtype, Per, Values, read_store
 from anfinsen.errors import UsageError
 from anfinsen.hub.bundle import Bundle
@@ -31,6 +30,7 @@ from anfinsen.inference import door
 from anfinsen.inference.embedder import Embedder, embed_file, weights_sha256
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
+from anfinsen.reading.readers import read_examples
 from anfinsen.structure.protein import Protein
 
 LETTERS = list("ACDEFGHIKLMNPQRSTVWY")

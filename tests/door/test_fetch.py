@@ -16,10 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
-from anfinsen.data import sources
-from anfinsen.data.readers import read_proteins
-from anfinsen.data.sources import Fetched, Fetcher, fetch, find_entry
 from anfinsen.errors import InputError, UsageError
+from anfinsen.reading import sources
+from anfinsen.reading.readers import read_proteins
+from anfinsen.reading.sources import Fetched, Fetcher, fetch, find_entry
 from anfinsen.structure.protein import Protein
 
 FASTA = b""">sp|P69905|HBA_HUMAN Hemoglobin subunit alpha OS=Homo sapiens OX=9606 GN=HBA1 PE=1 SV=2

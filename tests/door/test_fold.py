@@ -14,15 +14,15 @@ from typer.testing import CliRunner
 
 import anfinsen
 from anfinsen.cli import app
-from anfinsen.data.known_structures import known_structures
-from anfinsen.data.readers import read_proteins
+from anfinsen.drawing.fold import chain_picture, confidence_strip, contact_map, error_map, legend
 from anfinsen.errors import InputError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.fold import Fold
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
-from anfinsen.report.fold_pictures import chain_picture, confidence_strip, contact_map, error_map, legend
+from anfinsen.reading.readers import read_proteins
+from anfinsen.sets.known_structures import known_structures
 from anfinsen.structure.confidence import BANDS
 from anfinsen.structure.lending import KEYS, START
 from anfinsen.tasks import TASKS

@@ -14,10 +14,10 @@ from transformers import BertConfig, BertModel
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
-from anfinsen.data.catalog import Table
 from anfinsen.errors import ConfigError
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Label
 from anfinsen.tasks import TASKS, Task
-from anfinsen.tasks.targets import Answer, Label
 
 RECIPE = """
 name = "charge-model"

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from anfinsen.cli import app
 from anfinsen.data.batch import pack
-from anfinsen.data.letters import mend
 from anfinsen.errors import UsageError
 from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
 from anfinsen.inference.predictor import Predictor
@@ -24,6 +23,7 @@ from anfinsen.learn.table import TASK, halves, proteins
 from anfinsen.learn.walk import take
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.network import Network
+from anfinsen.reading.letters import mend
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.ask import validation_loss
 from anfinsen.training.narrator import figure

@@ -12,8 +12,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
-from anfinsen.data.shards import Shards
 from anfinsen.errors import CorpusError, UsageError
+from anfinsen.sets.shards import Shards
 
 LETTERS = list("ACDEFGHIKLMNPQRSTVWY")
 TINY = ("encoder.layers=1", "encoder.dim=16", "encoder.heads=2", "encoder.inner_dim=32")

@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 import anfinsen
 from anfinsen.cli import app, main
 from anfinsen.cli.screen import notices
-from anfinsen.data.readers import read_examples
 from anfinsen.errors import BundleError, UsageError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.jobs import run_job
 from anfinsen.inference.predictor import Predictor
+from anfinsen.reading.readers import read_examples
 from anfinsen.tasks import TASKS
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"

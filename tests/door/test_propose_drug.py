@@ -11,13 +11,13 @@ from rdkit.Chem import rdFingerprintGenerator
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
-from anfinsen.data.readers import read_examples
 from anfinsen.drug.evolution import PIECES, STEPS, changed_atoms, vary
 from anfinsen.drug.molecule import Molecule
 from anfinsen.drug.reading import read_molecules
 from anfinsen.inference import redesign
 from anfinsen.inference.redesign import HYPOTHESIS, Redesigner
 from anfinsen.inference.screening import open_predictor
+from anfinsen.reading.readers import read_examples
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SEED = "COc1cc2ncnc(Nc3ccc(F)c(Cl)c3)c2cc1OC"

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from anfinsen.data.catalog import Table
 from anfinsen.errors import InputError
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.prediction import Prediction
@@ -21,11 +20,12 @@ from anfinsen.report.html import MOST_SECTIONS, write_report
 from anfinsen.report.paper import POLICY
 from anfinsen.report.standing import find_standing
 from anfinsen.report.terminal import show, show_many, show_scores
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Message
+from anfinsen.targets.base import Answer, Label, Number, Target, Tokens
+from anfinsen.targets.tracks import Tracks
+from anfinsen.targets.values import Values
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Answer, Label, Number, Target, Tokens
-from anfinsen.tasks.tracks import Tracks
-from anfinsen.tasks.values import Values
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 PLACES = ("Nucleus", "Cytoplasm", "Extracellular", "Plastid", "Peroxisome")

@@ -16,13 +16,13 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
-from anfinsen.data.kept import Shelf
-from anfinsen.data.library import count_rows, read_library, shards
-from anfinsen.data.readers import read_examples
 from anfinsen.drug.molecule import Formula, Molecule
 from anfinsen.errors import InputError, UsageError
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.inference.screening import Screener, best, height, open_predictor, refused
+from anfinsen.reading.kept import Shelf
+from anfinsen.reading.library import count_rows, read_library, shards
+from anfinsen.reading.readers import read_examples
 from anfinsen.structure.protein import Protein
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -25,7 +25,6 @@ import torch
 import uvicorn
 from starlette.testclient import TestClient
 
-from anfinsen.data.readers import read_examples
 from anfinsen.errors import AnfinsenError, UsageError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
@@ -34,6 +33,7 @@ from anfinsen.inference.predictor import Predictor
 from anfinsen.limits import LIMITS, Limits
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
+from anfinsen.reading.readers import read_examples
 from anfinsen.serve.app import make_app
 from anfinsen.serve.crew import Crew
 from anfinsen.serve.desk import Desk

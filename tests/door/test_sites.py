@@ -17,13 +17,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
-from anfinsen.data.known_sites import Comparison, KnownSite
+from anfinsen.drawing.scene import chimerax_script, picture, pymol_script, strips
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.sites import SiteFinder, say
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
-from anfinsen.report.scene import chimerax_script, picture, pymol_script, strips
+from anfinsen.sets.known_sites import Comparison, KnownSite
 from anfinsen.structure.backbone import Backbone, from_alphas
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.ligand_sites import DRUG, LETTERS, TASK

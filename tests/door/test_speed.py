@@ -15,11 +15,11 @@ from anfinsen import runtime
 from anfinsen.bench import contenders, speed
 from anfinsen.bench.contenders import CONTENDERS, FIRST, Contender
 from anfinsen.bench.speed import product_rate, speed_rows
-from anfinsen.data.readers import read_examples
 from anfinsen.hub.body import write_body
 from anfinsen.inference.embedder import Embedder, embed_file
 from anfinsen.models.encoder import EncoderConfig
 from anfinsen.models.network import Network
+from anfinsen.reading.readers import read_examples
 
 WITHOUT_EXTRAS = [one for one in CONTENDERS if not one.packages]
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from anfinsen.cli import app
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.roles import SplitPlan
 from anfinsen.errors import AnfinsenError, UsageError
+from anfinsen.tables.roles import SplitPlan
 
 LETTERS = numpy.array(list(RESIDUES))
 GENERATOR = numpy.random.default_rng(3)

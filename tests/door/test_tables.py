@@ -17,7 +17,7 @@ from anfinsen.errors import InputError
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report.tables import safe_name, write_csv, write_refused, write_residues
 from anfinsen.structure.protein import Message
-from anfinsen.tasks.targets import Answer
+from anfinsen.targets.base import Answer
 
 REACH = {"far": True, "nearest_identity": 0.22, "nearest_id": "P1"}
 ANSWERS: dict[str, Answer] = {

@@ -15,13 +15,13 @@ import anfinsen
 from anfinsen.bench.degree import DEGREE, SIDES
 from anfinsen.cli import app
 from anfinsen.data.example import Example
-from anfinsen.data.labelled import TableConfig, read_labelled
-from anfinsen.data.offered import from_lists
-from anfinsen.data.splits import LEFT_OUT, TEST, TRAIN, VALID, pair_classes, partner_split
 from anfinsen.errors import UsageError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.predictor import Predictor
+from anfinsen.kinship.splits import LEFT_OUT, TEST, TRAIN, VALID, pair_classes, partner_split
 from anfinsen.structure.protein import Protein
+from anfinsen.tables.labelled import TableConfig, read_labelled
+from anfinsen.tables.offered import from_lists
 
 ONE = Protein("one", "MKTAYIAKQRQISFVKSHFSRQ")
 OTHER = Protein("other", "GSHMLEDPVDAFKLMNE")

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 import anfinsen
 from anfinsen.cli import app
-from anfinsen.data.labelled import TableConfig, read_labelled
-from anfinsen.data.neighbours import Reach
-from anfinsen.data.readers import read_proteins
 from anfinsen.errors import ConfigError, UsageError
 from anfinsen.hub.bundle import Bundle
+from anfinsen.kinship.neighbours import Reach
+from anfinsen.reading.readers import read_proteins
 from anfinsen.structure.protein import Protein
+from anfinsen.tables.labelled import TableConfig, read_labelled
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "secreted_or_nuclear.csv"
 ONCE = ("--set", "table.folds=0")

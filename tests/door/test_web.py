@@ -27,8 +27,8 @@ from biotite.sequence import ProteinSequence
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from anfinsen.data import sources
 from anfinsen.limits import LIMITS
+from anfinsen.reading import sources
 from anfinsen.serve.app import make_app
 from anfinsen.serve.desk import Desk
 from anfinsen.serve.files import SCREENS, add_files, built

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from anfinsen.data.example import Example
-from anfinsen.data.letters import mend
-from anfinsen.data.readers import Merged, read_examples
 from anfinsen.errors import AnfinsenError, InputError
+from anfinsen.reading.letters import mend
+from anfinsen.reading.readers import Merged, read_examples
 
 CORPUS = Path(__file__).parent.parent / "bad"
 FUZZ = settings(max_examples=300, deadline=None)

@@ -16,7 +16,6 @@ from anfinsen.bench import distillation
 from anfinsen.bench.distillation import distillation_rows
 from anfinsen.bench.suite import sittings, suites
 from anfinsen.cli import app
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.errors import ConfigError, MissingDataError, UnknownNameError, UsageError
 from anfinsen.hub import lock
@@ -27,12 +26,13 @@ from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.growth import grown
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.models.shrinking import cut_head, shrunk
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Label, Tokens
+from anfinsen.targets.metrics import difference, measure
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.contacts import ContactsTask
-from anfinsen.tasks.metrics import difference, measure
-from anfinsen.tasks.targets import Label, Tokens
 from anfinsen.training import meter
 from anfinsen.training.apprentice import _match
 from anfinsen.training.audit import audit

@@ -14,11 +14,11 @@ from transformers import ConvNextConfig, ConvNextForImageClassification, ResNetC
 
 from anfinsen.data.batch import Stream, crop, pack
 from anfinsen.data.example import Example
-from anfinsen.data.neighbours import Reach
 from anfinsen.errors import ConfigError, MissingDataError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.distances import Folder
+from anfinsen.kinship.neighbours import Reach
 from anfinsen.models import pair_trunk
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.fast import quicken

@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from anfinsen.data.example import Example
-from anfinsen.data.readers import read_examples
 from anfinsen.models.graph import GraphNetwork, Multiscale, window_mean
+from anfinsen.reading.readers import read_examples
 from anfinsen.structure.backbone import Backbone, from_alphas
 from anfinsen.structure.graph import FEATURES, KINDS, REACH, Graph, build_graph, from_contacts, join
 from anfinsen.structure.surroundings import NODES, part, surroundings

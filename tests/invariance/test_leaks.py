@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.leaks import (
+from anfinsen.kinship.leaks import (
     BANDS,
     Finding,
     Rows,
@@ -17,9 +17,9 @@ from anfinsen.data.leaks import (
     shared_ids,
     twins,
 )
-from anfinsen.data.relatives import Relatives
-from anfinsen.data.shortcuts import degree_shortcuts, telling_columns, telling_ids
-from anfinsen.data.splits import TEST, TRAIN, Split, random_split
+from anfinsen.kinship.relatives import Relatives
+from anfinsen.kinship.shortcuts import degree_shortcuts, telling_columns, telling_ids
+from anfinsen.kinship.splits import TEST, TRAIN, Split, random_split
 
 LETTERS = numpy.array(list(RESIDUES))
 GENERATOR = numpy.random.default_rng(5)

@@ -251,9 +251,9 @@ def test_a_driver_that_is_killed_goes_on_and_answers_each_protein_once(
 def test_a_screen_on_a_cluster_writes_the_bytes_of_one_here_though_its_driver_stops(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    from anfinsen.data.kept import Shelf
     from anfinsen.inference.screening import Screener, open_predictor, screening
     from anfinsen.inference.spread import spread
+    from anfinsen.reading.kept import Shelf
 
     library = tmp_path / "library.smi"
     library.write_text("".join(f"{'C' * (1 + at % 9)}{'NO'[at % 2]} m{at}\n" for at in range(30)) + "C1CC broken\n")

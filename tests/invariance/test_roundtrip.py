@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
-from anfinsen.data.readers import read_examples, read_proteins
+from anfinsen.reading.readers import read_examples, read_proteins
 from anfinsen.structure.formats import read_chains
 from anfinsen.structure.protein import Protein
 

@@ -17,8 +17,8 @@ import numpy
 import pytest
 
 from anfinsen import sandbox
-from anfinsen.data.letters import mend
 from anfinsen.errors import InputError
+from anfinsen.reading.letters import mend
 from anfinsen.sandbox import run_limited
 
 

@@ -18,12 +18,12 @@ from hypothesis import strategies as some
 from anfinsen.data.address import Address
 from anfinsen.data.batch import Stream
 from anfinsen.data.bits import ALPHABET, pack_letters, packed_size, pair_table, unpack_letters
-from anfinsen.data.corpus import Rows, TableRows, rows_of
 from anfinsen.data.example import Example
-from anfinsen.data.packing import cut, write_shards
-from anfinsen.data.shards import MAGIC, MANIFEST, Header, Manifest, Shards
 from anfinsen.errors import CorpusError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import Bundle
+from anfinsen.sets.corpus import Rows, TableRows, rows_of
+from anfinsen.sets.packing import cut, write_shards
+from anfinsen.sets.shards import MAGIC, MANIFEST, Header, Manifest, Shards
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS
 from anfinsen.training.recipe import Recipe

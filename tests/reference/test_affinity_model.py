@@ -11,9 +11,6 @@ from sklearn.decomposition import KernelPCA
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from anfinsen.bench.drug import answers, probes
-from anfinsen.data.affinity import SPLITS, Affinities, drug_groups, protein_groups, split
-from anfinsen.data.binders import biosnap, biosnap_split
-from anfinsen.data.catalog import data_folder
 from anfinsen.errors import BundleError
 from anfinsen.hub.affinity import AffinityBundle, AffinityRecord
 from anfinsen.hub.record import Score
@@ -21,6 +18,9 @@ from anfinsen.models.binding import REGIMES
 from anfinsen.models.likeness import Axes
 from anfinsen.models.memory import Likeness, Memory, kron_ridge
 from anfinsen.models.trees import Trees
+from anfinsen.sets.affinity import SPLITS, Affinities, drug_groups, protein_groups, split
+from anfinsen.sets.binders import biosnap, biosnap_split
+from anfinsen.sets.catalog import data_folder
 from anfinsen.structure.protein import Protein
 from anfinsen.training.affinity import AffinityConfig, Sides, deal, fit
 from anfinsen.training.affinity_bundle import Prepared

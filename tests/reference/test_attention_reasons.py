@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from anfinsen.data.batch import pack
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.explain.attention import NEAREST, Attention, _as_far_apart, look, measured
 from anfinsen.explain.lens import Lens
 from anfinsen.hub.bundle import default_bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.backbone import from_alphas
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Label
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Label
 
 SEQUENCE = "MKWVTFISLLFLFSSAYSRG"
 TASK = Task(

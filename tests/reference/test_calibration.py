@@ -7,7 +7,7 @@ import pytest
 
 from anfinsen.data.example import Example
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.targets import (
+from anfinsen.targets.base import (
     CLASS_COVERAGE,
     FLOOR,
     Label,

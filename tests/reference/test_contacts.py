@@ -18,15 +18,15 @@ from transformers import EsmConfig, EsmForMaskedLM
 from anfinsen.bench.contacts import BASELINES, Describe, Pairs, contact_rows, fit, pairs_of, precision
 from anfinsen.data.alphabet import CLS, EOS, RESIDUES, TOKENS, decode
 from anfinsen.data.batch import pack
-from anfinsen.data.coordinates import load_chains
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UsageError
 from anfinsen.models.contacts import correct, evidence, symmetrise
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.models.public import from_public
+from anfinsen.sets.coordinates import load_chains
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.metrics import measure
+from anfinsen.targets.metrics import measure
 
 GENERATOR = numpy.random.default_rng(6)
 SIDE = 5

@@ -7,9 +7,9 @@ import pytest
 
 from anfinsen.data.example import Example
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.coverage import by_group, groups_of, redraw
-from anfinsen.tasks.metrics import measure
-from anfinsen.tasks.targets import Label, Number, Tokens, risk_threshold, softmax
+from anfinsen.targets.base import Label, Number, Tokens, risk_threshold, softmax
+from anfinsen.targets.coverage import by_group, groups_of, redraw
+from anfinsen.targets.metrics import measure
 
 LETTERS = ("H", "E", "C")
 

@@ -12,12 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anfinsen.data.alphabet import RESIDUES
+from anfinsen.drawing.profile import HYDROPATHY, charge, hydropathy, kilodalton
+from anfinsen.drawing.shapes import TokenTrack, glyph
+from anfinsen.drawing.small import Bar, Dot, nice_ticks, range_plot, score_dots, share_bars
+from anfinsen.drawing.tracks import sequence_blocks
 from anfinsen.report.answer import band, percent
-from anfinsen.report.draw import Bar, Dot, nice_ticks, range_plot, score_dots, share_bars
 from anfinsen.report.glossary import TERMS, anchor
-from anfinsen.report.profile import HYDROPATHY, charge, hydropathy, kilodalton
-from anfinsen.report.shapes import TokenTrack, glyph
-from anfinsen.report.tracks import sequence_blocks
 
 UBIQUITIN = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG"
 PREPROINSULIN = (

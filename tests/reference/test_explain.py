@@ -11,7 +11,6 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from anfinsen.data.batch import pack
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.errors import BundleError, InputError, UsageError
 from anfinsen.explain.attribution import attribute
@@ -20,9 +19,10 @@ from anfinsen.explain.explanation import Explanation, explain
 from anfinsen.explain.faithfulness import judge, ranked, shuffled
 from anfinsen.explain.lens import Lens
 from anfinsen.models.network import Network
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Label, Number, Target, Tokens
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Label, Number, Target, Tokens
 
 SEQUENCE = "MKWVTFISLLFLFSSAYSRG"
 EXAMPLE = Example(Protein("one", SEQUENCE))

@@ -6,8 +6,8 @@ import numpy
 import pytest
 from scipy.spatial.distance import mahalanobis
 
-from anfinsen.data.familiarity import Familiarity
-from anfinsen.data.neighbours import Reach
+from anfinsen.kinship.familiarity import Familiarity
+from anfinsen.kinship.neighbours import Reach
 from anfinsen.structure.protein import Protein
 
 

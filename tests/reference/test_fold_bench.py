@@ -13,10 +13,10 @@ from anfinsen.bench import contact_maps
 from anfinsen.bench.contact_maps import by_separation, by_template, contact_rows, judged, score
 from anfinsen.bench.contacts import LONG_RANGE, pairs_of
 from anfinsen.bench.suite import suites
-from anfinsen.data.coordinates import load_chains
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.models.pair_trunk import TrunkConfig
+from anfinsen.sets.coordinates import load_chains
 from anfinsen.tasks import TASKS
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"

@@ -10,15 +10,14 @@ import pytest
 import torch
 from biotite.structure.info import residue
 
-from anfinsen.data.coordinates import load_chains
 from anfinsen.data.example import Example
-from anfinsen.data.folds import betas_from_alphas, fold_examples
+from anfinsen.sets.coordinates import load_chains
+from anfinsen.sets.folds import betas_from_alphas, fold_examples
 from anfinsen.structure.backbone import Backbone, find_breaks
 from anfinsen.structure.distogram import EDGES, Distogram, centres
 from anfinsen.structure.geometry import distances, place_atom
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks import TASKS
-from anfinsen.tasks.distances import (
+from anfinsen.targets.distances import (
     CONFIDENCE_WEIGHT,
     CONTACT_WEIGHT,
     TORSION_WEIGHT,
@@ -27,6 +26,7 @@ from anfinsen.tasks.distances import (
     lddt_of,
     torsions_of,
 )
+from anfinsen.tasks import TASKS
 
 PHI, PSI, OMEGA = -1.1, -0.8, math.pi
 

@@ -93,8 +93,8 @@ def test_what_is_built_is_possible(model: Backbone) -> None:
 
 @pytest.mark.skipif("ANFINSEN_DATA" not in os.environ, reason="the tables of chains are not here")
 def test_a_real_chain_is_built_from_its_distances() -> None:
-    from anfinsen.data.coordinates import load_chains
-    from anfinsen.tasks.distances import torsions_of
+    from anfinsen.sets.coordinates import load_chains
+    from anfinsen.targets.distances import torsions_of
 
     chains = load_chains("valid", kinds=("bb5",), representatives=True)
     chain = next(one for one in chains if 60 <= len(one) <= 80 and not one.backbone.breaks.any())

@@ -15,21 +15,21 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from anfinsen.bench.baselines import baselines_for
 from anfinsen.data.example import Example
-from anfinsen.data.homology import Library
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
+from anfinsen.kinship.homology import Library
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.annotation import aspect_of, called
+from anfinsen.targets.base import Answer
+from anfinsen.targets.hierarchy import Hierarchy, information, read_split
+from anfinsen.targets.metrics import measure
+from anfinsen.targets.voices import Voices, fit_voices
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.annotation import aspect_of, called
 from anfinsen.tasks.ask import ask
-from anfinsen.tasks.hierarchy import Hierarchy, information, read_split
-from anfinsen.tasks.metrics import measure
 from anfinsen.tasks.recall import RecallingTask
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.voices import Voices, fit_voices
 
 LETTERS = list("ACDEFGHIKLMNPQRSTVWY")
 SHARES = numpy.array([83, 14, 55, 67, 39, 71, 23, 59, 58, 97, 24, 41, 47, 39, 55, 66, 54, 69, 11, 29]) / 1001

@@ -10,10 +10,10 @@ import pytest
 from biotite.sequence import CodonTable, NucleotideSequence
 
 from anfinsen.data.example import Example
-from anfinsen.data.genes import GeneticCode, reading_frames, translator
-from anfinsen.data.raw import RawRecord
-from anfinsen.data.readers import read_examples
 from anfinsen.errors import InputError, UsageError
+from anfinsen.reading.genes import GeneticCode, reading_frames, translator
+from anfinsen.reading.raw import RawRecord
+from anfinsen.reading.readers import read_examples
 
 # the insulin gene's coding sequence as it stands in human mRNA (NM_000207), and the protein of UniProt P01308
 INSULIN_GENE = (

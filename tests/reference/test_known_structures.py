@@ -8,13 +8,13 @@ import numpy
 import pytest
 from biotite.sequence.align import align_optimal
 
-from anfinsen.data.alignment import MATRIX, Aligner, aligned
-from anfinsen.data.blosum import GAPS, as_biotite
-from anfinsen.data.coordinates import load_chains
-from anfinsen.data.folds import fold_examples
-from anfinsen.data.known_structures import PER_ANGSTROM, KnownStructures, known_structures
 from anfinsen.errors import BundleError
 from anfinsen.inference.fold import LINKER, relatives
+from anfinsen.kinship.alignment import MATRIX, Aligner, aligned
+from anfinsen.kinship.blosum import GAPS, as_biotite
+from anfinsen.sets.coordinates import load_chains
+from anfinsen.sets.folds import fold_examples
+from anfinsen.sets.known_structures import PER_ANGSTROM, KnownStructures, known_structures
 from anfinsen.structure.backbone import Backbone, find_breaks
 from anfinsen.structure.distogram import EDGES, Distogram
 from anfinsen.structure.geometry import distances

@@ -14,7 +14,7 @@ from sklearn import metrics
 from anfinsen.data.example import Example, Value
 from anfinsen.errors import UndefinedScoreError, UnknownNameError, UsageError
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.metrics import BINS, METRICS, measure
+from anfinsen.targets.metrics import BINS, METRICS, measure
 
 GENERATOR = numpy.random.default_rng(3)
 LABELS = GENERATOR.choice(["a", "b", "c", "d"], size=200, p=[0.5, 0.3, 0.15, 0.05])

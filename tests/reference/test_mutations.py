@@ -9,14 +9,14 @@ from scipy.stats import spearmanr
 
 from anfinsen.bench.mutations import over_families
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.assays import STABILITY, TEM1, WILD_TYPES, deal, read_changes, read_scan
 from anfinsen.data.substitutions import HELIX, STRAND, VOLUME, WATER, Surroundings, effect_terms, places_of
 from anfinsen.data.variants import mutate, parse_variant
+from anfinsen.drawing.profile import HYDROPATHY
 from anfinsen.inference.measured import Table, learn
 from anfinsen.inference.scan import effect_weights, scan_with
 from anfinsen.inference.variants import look_around
 from anfinsen.models.network import Network
-from anfinsen.report.profile import HYDROPATHY
+from anfinsen.sets.assays import STABILITY, TEM1, WILD_TYPES, deal, read_changes, read_scan
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.stability_change import (
     STABILITY_CHANGE,

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.neighbours import HASHES, Reach, least_shared, most_alike, words
+from anfinsen.kinship.neighbours import HASHES, Reach, least_shared, most_alike, words
 from anfinsen.structure.protein import Protein
 
 LETTERS = numpy.array(list(RESIDUES))

@@ -9,8 +9,8 @@ import pytest
 from scipy.spatial import KDTree
 
 from anfinsen.bench.sites import dca, hits
-from anfinsen.data.holo import Holo, Ligand, load_holo
 from anfinsen.inference.sites import facing
+from anfinsen.sets.holo import Holo, Ligand, load_holo
 from anfinsen.structure.backbone import ATOMS, Backbone, from_alphas
 from anfinsen.structure.pockets import Pocket, faced, find_cavities, find_pockets, own_frame
 from anfinsen.structure.protein import Protein

@@ -12,15 +12,15 @@ from torch.nn import functional
 
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
-from anfinsen.data.relatives import Relatives
 from anfinsen.errors import UndefinedScoreError, UsageError
+from anfinsen.kinship.relatives import Relatives
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.coverage import redraw
+from anfinsen.targets.metrics import measure
+from anfinsen.targets.sites import CUTS
+from anfinsen.targets.tracks import Tracks, best_threshold
+from anfinsen.targets.values import Values
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.coverage import redraw
-from anfinsen.tasks.metrics import measure
-from anfinsen.tasks.sites import CUTS
-from anfinsen.tasks.tracks import Tracks, best_threshold
-from anfinsen.tasks.values import Values
 
 TRACKS = Tracks(("metal", "nucleic"), ("M", "N"), (4.0, 1.0))
 ONE = Tracks(("phosphate",), ("P",))

@@ -9,11 +9,12 @@ import pytest
 from biotite.sequence import ProteinSequence
 from biotite.sequence.align import SubstitutionMatrix, align_optimal, get_sequence_identity
 
-from anfinsen.data import mmseqs
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.clusters import cluster_split
-from anfinsen.data.relatives import Relatives
-from anfinsen.data.splits import (
+from anfinsen.errors import AnfinsenError, UsageError
+from anfinsen.kinship import mmseqs
+from anfinsen.kinship.clusters import cluster_split
+from anfinsen.kinship.relatives import Relatives
+from anfinsen.kinship.splits import (
     LEFT_OUT,
     NAMES,
     TEST,
@@ -26,7 +27,6 @@ from anfinsen.data.splits import (
     read_shares,
     time_split,
 )
-from anfinsen.errors import AnfinsenError, UsageError
 
 LETTERS = numpy.array(list(RESIDUES))
 GENERATOR = numpy.random.default_rng(11)
@@ -123,7 +123,7 @@ def test_odd_tables_have_families_too(sequences: list[str]) -> None:
 
 
 def test_thousands_of_variants_of_one_protein_are_one_family_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anfinsen.data.relatives.HITS", 300_000)
+    monkeypatch.setattr("anfinsen.kinship.relatives.HITS", 300_000)
     parent = invent(56)
     relatives = Relatives([mutate(parent, 0.95) for _ in range(400)])
     assert relatives.word == 5

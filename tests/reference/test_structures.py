@@ -16,10 +16,10 @@ import numpy
 import pytest
 from biotite.structure.io import pdb, pdbx
 
-from anfinsen.data.catalog import data_folder
 from anfinsen.data.example import Example
-from anfinsen.data.readers import read_examples
 from anfinsen.errors import InputError
+from anfinsen.reading.readers import read_examples
+from anfinsen.sets.catalog import data_folder
 from anfinsen.structure.protein import Protein
 
 FOLDER = data_folder() / "parser_inputs"

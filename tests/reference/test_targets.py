@@ -17,11 +17,11 @@ from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
 from anfinsen.errors import UsageError
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Label
+from anfinsen.targets.labels import Labels, fit_each
+from anfinsen.targets.metrics import measure
+from anfinsen.targets.values import Values
 from anfinsen.tasks.custom import Custom, Scale, balanced, task_name
-from anfinsen.tasks.labels import Labels, fit_each
-from anfinsen.tasks.metrics import measure
-from anfinsen.tasks.targets import Label
-from anfinsen.tasks.values import Values
 
 CLASSES = ("a", "b", "c")
 GENERATOR = numpy.random.default_rng(7)

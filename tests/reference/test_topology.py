@@ -15,12 +15,12 @@ from anfinsen.data.example import Example
 from anfinsen.report.card import make_card
 from anfinsen.report.tables import answer_cells
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer, softmax
+from anfinsen.targets.cleavage import Cut, place_scores
+from anfinsen.targets.metrics import measure
+from anfinsen.targets.segments import Grammar, Segment, Segments, Stage, is_found, segments
+from anfinsen.targets.topology import GRAMMAR
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.cleavage import Cut, place_scores
-from anfinsen.tasks.metrics import measure
-from anfinsen.tasks.segments import Grammar, Segment, Segments, Stage, is_found, segments
-from anfinsen.tasks.targets import Answer, softmax
-from anfinsen.tasks.topology import GRAMMAR
 
 SMALL = Grammar(
     (

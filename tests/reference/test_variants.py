@@ -23,7 +23,7 @@ from anfinsen.inference.variants import marginals, score_variants
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.models.public import from_public
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.metrics import measure
+from anfinsen.targets.metrics import measure
 
 SEQUENCE = "MKTAYIAKQRQISFVKSHFSRQ"
 

@@ -30,9 +30,9 @@ from anfinsen.bench import exposure, function, residues
 from anfinsen.bench.ngrams import CORPUS_SAMPLE, masked_trigram, masked_unigram
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
-from anfinsen.data.neighbours import most_alike
+from anfinsen.kinship.neighbours import most_alike
+from anfinsen.targets.base import Answer, Number
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Answer, Number
 
 Floats = NDArray[numpy.floating[Any]]
 Places = NDArray[numpy.int64]

@@ -18,12 +18,12 @@ import numpy
 
 from anfinsen.bench.drug import SUITE, Floats, answers, named
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.binders import CLUSTER, COLUMNS, biosnap, biosnap_split
-from anfinsen.data.splits import TEST, TRAIN, Places
 from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder
+from anfinsen.kinship.splits import TEST, TRAIN, Places
 from anfinsen.models.binding import Regime
 from anfinsen.models.network import Network
+from anfinsen.sets.binders import CLUSTER, COLUMNS, biosnap, biosnap_split
 from anfinsen.tasks.affinity import BINDER_SCORES, NAME, PUBLISHED, measure_binders
 from anfinsen.training.affinity_bundle import prepare
 

@@ -28,18 +28,18 @@ from sklearn.metrics import average_precision_score
 
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.batch import pack
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.data.neighbours import Reach
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.partners import Pairer
+from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.network import Network
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.backbone import from_alphas
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.metrics import LEVEL, Estimate
 from anfinsen.tasks.ask import ask
 from anfinsen.tasks.interface import TASK as INTERFACE
-from anfinsen.tasks.metrics import LEVEL, Estimate
 
 SUITE, NAME, SPLIT = "partners", "complexes", "db55-test"
 DB55 = Table(

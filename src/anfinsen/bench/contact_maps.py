@@ -25,20 +25,20 @@ import numpy
 
 from anfinsen.bench.contacts import LONG_RANGE, PUBLISHED, SEPARATION, SHARES, Floats, Pairs, pairs_of, precision
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.coordinates import Chain, load_chains
 from anfinsen.data.example import Example
-from anfinsen.data.folds import fold_examples
-from anfinsen.data.homology import PROVEN
-from anfinsen.data.known_structures import KnownStructures
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.distances import TASK, Folder
 from anfinsen.inference.fold import Builder
+from anfinsen.kinship.homology import PROVEN
 from anfinsen.models.network import Network
+from anfinsen.sets.coordinates import Chain, load_chains
+from anfinsen.sets.folds import fold_examples
+from anfinsen.sets.known_structures import KnownStructures
 from anfinsen.structure.lending import Template
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.metrics import Estimate, measure
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.metrics import Estimate, measure
 
 STRUCTURE = "structure"
 SPLITS = ("test", "cameo2022-dev")

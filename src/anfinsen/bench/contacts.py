@@ -34,7 +34,6 @@ from sklearn.linear_model import LogisticRegression
 from anfinsen.bench.study import UNTRAINED, Question, Tell, untrained
 from anfinsen.bench.suite import LANGUAGE_MODEL
 from anfinsen.data.batch import pack
-from anfinsen.data.coordinates import Chain, load_chains
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError
 from anfinsen.hub.body import bare
@@ -42,9 +41,10 @@ from anfinsen.hub.record import Score
 from anfinsen.models.contacts import evidence
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.network import NativeBody, Network
+from anfinsen.sets.coordinates import Chain, load_chains
 from anfinsen.structure.geometry import contacts, distances
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.metrics import measure
+from anfinsen.targets.metrics import measure
 
 Places = NDArray[numpy.int64]
 Truths = NDArray[numpy.bool_]

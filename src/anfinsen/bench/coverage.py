@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import TRAIN
 from anfinsen.data.example import Example
-from anfinsen.data.leaks import band_of
-from anfinsen.data.neighbours import Reach
 from anfinsen.errors import MissingDataError, UnknownNameError
 from anfinsen.hub.record import Score
+from anfinsen.kinship.leaks import band_of
+from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.fast import quicken
 from anfinsen.models.network import Network
+from anfinsen.targets.base import COVERAGE
+from anfinsen.targets.coverage import DRAWS, EVERYONE, Redrawn, by_group, groups_of, redraw
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import ask
-from anfinsen.tasks.coverage import DRAWS, EVERYONE, Redrawn, by_group, groups_of, redraw
-from anfinsen.tasks.targets import COVERAGE
 
 TASK_NAMES = ("localization", "melting-temperature", "secondary-structure")
 POOL = 1000

@@ -24,10 +24,10 @@ from sklearn.preprocessing import StandardScaler
 
 from anfinsen.bench.baselines import Baseline, baselines_for, composition, label_majority, number_mean
 from anfinsen.data.example import Example
-from anfinsen.data.neighbours import most_alike
+from anfinsen.kinship.neighbours import most_alike
 from anfinsen.models.heads import joined
+from anfinsen.targets.base import Answer, Label, Number
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Answer, Label, Number
 
 Floats = NDArray[numpy.float64]
 DEGREE = "degree only"

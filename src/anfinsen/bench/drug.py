@@ -26,14 +26,14 @@ import numpy
 from numpy.typing import NDArray
 
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.affinity import DAVIS, KIBA, OFFICIAL, SPLITS, AffinityTable, split
-from anfinsen.data.splits import TEST, TRAIN, VALID, Places
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder
+from anfinsen.kinship.splits import TEST, TRAIN, VALID, Places
 from anfinsen.models.binding import REGIMES, BindingModel, Regime
 from anfinsen.models.memory import Likeness, Memory
 from anfinsen.models.network import Network
+from anfinsen.sets.affinity import DAVIS, KIBA, OFFICIAL, SPLITS, AffinityTable, split
 from anfinsen.tasks.affinity import NAME, PUBLISHED, SCORES, gain, measure_pairs
 from anfinsen.training.affinity import AffinityConfig, fit
 from anfinsen.training.affinity_bundle import Prepared, prepare

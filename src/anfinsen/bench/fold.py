@@ -28,19 +28,19 @@ from numpy.typing import NDArray
 
 from anfinsen.bench.contact_maps import ALONE, NEAREST, SPLITS, STRUCTURE, folder_of, judged, training_structures
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.coordinates import Chain
 from anfinsen.data.example import Example
-from anfinsen.data.known_structures import KnownStructures
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.record import Score
 from anfinsen.inference.fold import Builder, Fold
 from anfinsen.inference.predictor import Predictor
 from anfinsen.models.network import Network
+from anfinsen.sets.coordinates import Chain
+from anfinsen.sets.known_structures import KnownStructures
 from anfinsen.structure.frames import chain_of
 from anfinsen.structure.lending import Template
 from anfinsen.structure.protein import Protein
 from anfinsen.structure.scores import mean_lddt, tm_score
-from anfinsen.tasks.metrics import METRICS, Metric, Pairs, measure
+from anfinsen.targets.metrics import METRICS, Metric, Pairs, measure
 
 Floats = NDArray[numpy.floating[Any]]
 Model = Callable[[Chain, str], Floats]

@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 
 from anfinsen.bench.contact_maps import LONGEST, SHORTEST, training_structures
 from anfinsen.bench.study import Tell
-from anfinsen.data.coordinates import load_chains
-from anfinsen.data.folds import fold_examples
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.distances import TASK, Folder
 from anfinsen.inference.fold import Builder
+from anfinsen.sets.coordinates import load_chains
+from anfinsen.sets.folds import fold_examples
 from anfinsen.structure import confidence, lending
 from anfinsen.structure.distogram import EDGES, Distogram
 from anfinsen.structure.geometry import distances
 from anfinsen.structure.lending import Lending, Template
 from anfinsen.structure.protein import Protein
 from anfinsen.structure.scores import lddt
-from anfinsen.tasks.distances import betas_of
+from anfinsen.targets.distances import betas_of
 
 Floats = NDArray[numpy.floating[Any]]
 

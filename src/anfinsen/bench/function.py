@@ -20,12 +20,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from anfinsen.data.example import Example
-from anfinsen.data.homology import Library
+from anfinsen.kinship.homology import Library
+from anfinsen.targets.base import Answer
+from anfinsen.targets.terms import Terms
+from anfinsen.targets.tree import Tree
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.recall import RecallingTask
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.terms import Terms
-from anfinsen.tasks.tree import Tree
 
 Floats = NDArray[numpy.floating[Any]]
 

@@ -25,13 +25,13 @@ from sklearn.linear_model import RidgeCV
 from torch import nn
 
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.models.heads import PooledHead
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer, Number
 from anfinsen.tasks.base import Condition, Task
 from anfinsen.tasks.custom import HeldTable
-from anfinsen.tasks.targets import Answer, Number
 
 TABLE = Table(
     "mutations/gb1_flip.parquet",

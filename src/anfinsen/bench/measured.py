@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import TRAIN
-from anfinsen.data.assays import GFP, PABP_SINGLES, TEM1, read_scan
 from anfinsen.hub.record import Score
 from anfinsen.inference.measured import Table, try_folds
 from anfinsen.inference.scan import scan_with
 from anfinsen.models.network import Network
+from anfinsen.sets.assays import GFP, PABP_SINGLES, TEM1, read_scan
 from anfinsen.structure.protein import Protein
 
 DRAWN = 5000

@@ -22,8 +22,6 @@ from scipy.stats import norm, pearsonr, rankdata, spearmanr
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import SEQUENCE
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.assays import BGL3, GFP, Change, Measured, deal, read_changes, read_scan
-from anfinsen.data.splits import NAMES, TEST
 from anfinsen.data.substitutions import (
     BLOSUM62,
     Surroundings,
@@ -37,10 +35,12 @@ from anfinsen.data.substitutions import (
 )
 from anfinsen.hub.record import Score
 from anfinsen.inference.variants import look_around
+from anfinsen.kinship.splits import NAMES, TEST
 from anfinsen.models.network import Network
-from anfinsen.tasks.metrics import Estimate
+from anfinsen.sets.assays import BGL3, GFP, Change, Measured, deal, read_changes, read_scan
+from anfinsen.targets.base import conformal_quantile
+from anfinsen.targets.metrics import Estimate
 from anfinsen.tasks.stability_change import GAIN, STABILITY_CHANGE, stability_weights
-from anfinsen.tasks.targets import conformal_quantile
 
 Floats = NDArray[numpy.floating[Any]]
 Place = dict[int, int]

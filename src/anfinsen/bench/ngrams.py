@@ -14,8 +14,8 @@ import numpy
 from numpy.typing import NDArray
 
 from anfinsen.data.example import Example
+from anfinsen.targets.base import Answer
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Answer
 
 Floats = NDArray[numpy.floating[Any]]
 Codes = NDArray[numpy.int64]

@@ -45,9 +45,9 @@ from anfinsen.models.acquaintance import CIRCLES
 from anfinsen.models.heads import joined
 from anfinsen.models.network import Network
 from anfinsen.models.pairing import PairingHead
+from anfinsen.targets.metrics import LEVEL, Estimate
 from anfinsen.tasks.interaction import GUO, TASK, YES, PairTable, Verdict, is_held
 from anfinsen.tasks.meeting import Meeting
-from anfinsen.tasks.metrics import LEVEL, Estimate
 from anfinsen.training.engine import TrainConfig
 from anfinsen.training.partners import States, kept_states, outputs_of, teach
 

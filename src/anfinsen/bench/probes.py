@@ -34,10 +34,10 @@ from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
+from anfinsen.targets.base import UNKNOWN, Answer
+from anfinsen.targets.metrics import measure
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import in_groups
-from anfinsen.tasks.metrics import measure
-from anfinsen.tasks.targets import UNKNOWN, Answer
 
 Floats = NDArray[numpy.floating[Any]]
 Places = NDArray[numpy.int64]

@@ -26,12 +26,12 @@ from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPClassifier
 
 from anfinsen.bench.ngrams import HIDDEN, LETTERS, letters_of
-from anfinsen.data.blosum import GAPS, as_biotite
 from anfinsen.data.example import Example
-from anfinsen.data.neighbours import most_alike, words
+from anfinsen.kinship.blosum import GAPS, as_biotite
+from anfinsen.kinship.neighbours import most_alike, words
+from anfinsen.targets.base import UNKNOWN, Answer, Calibration
+from anfinsen.targets.tracks import FLOOR
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import UNKNOWN, Answer, Calibration
-from anfinsen.tasks.tracks import FLOOR
 
 Floats = NDArray[numpy.floating[Any]]
 Shares = Callable[[Sequence[Example]], list[Floats]]

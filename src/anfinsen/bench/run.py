@@ -25,9 +25,9 @@ from anfinsen.errors import AnfinsenError, MissingDataError, UndefinedScoreError
 from anfinsen.hub.bundle import MASKED
 from anfinsen.hub.record import OURS, Score
 from anfinsen.models.network import Network
+from anfinsen.targets.base import Answer
+from anfinsen.targets.metrics import measure
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.metrics import measure
-from anfinsen.tasks.targets import Answer
 
 AnswerAll = Callable[[Task, Sequence[Example]], list[Answer]]
 """A task and some examples without their values -> one JSON answer for each."""

@@ -30,13 +30,13 @@ import numpy
 
 from anfinsen.bench.extension import PLAIN, Measured, sentences
 from anfinsen.bench.stages import TOKENS, driver_rows, learn, memory_rows, score
-from anfinsen.data.screening import load_targets
 from anfinsen.distributed.processes import COMMAND, start
 from anfinsen.errors import AnfinsenError, MissingDataError
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
+from anfinsen.sets.screening import load_targets
 from anfinsen.tasks import TASKS
 
 PROTEINS, MOLECULES, STEPS = 384, 8192, 6

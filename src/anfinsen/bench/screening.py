@@ -26,8 +26,6 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.kept import Shelf, kept_folder
-from anfinsen.data.screening import DECOYS, SETS, Target, load_targets
 from anfinsen.drug.features import fingerprints, likeness
 from anfinsen.drug.molecule import Formula, Molecule
 from anfinsen.drug.properties import simple_properties
@@ -35,8 +33,10 @@ from anfinsen.errors import MissingDataError, UndefinedScoreError
 from anfinsen.hub.record import Score
 from anfinsen.inference.screening import Screener, open_predictor
 from anfinsen.models.network import Network
+from anfinsen.reading.kept import Shelf, kept_folder
 from anfinsen.sandbox import run_limited
-from anfinsen.tasks.metrics import Estimate
+from anfinsen.sets.screening import DECOYS, SETS, Target, load_targets
+from anfinsen.targets.metrics import Estimate
 from anfinsen.tasks.screening import MOST, NAME, SCORES, measure_targets
 
 SUITE = "drug"

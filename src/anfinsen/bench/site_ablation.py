@@ -27,7 +27,6 @@ from anfinsen.bench.sites import SUITE, alone, blind, drawn, only
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example
-from anfinsen.data.holo import load_holo
 from anfinsen.hub.body import bare
 from anfinsen.hub.record import Score
 from anfinsen.models.frozen import FrozenBody
@@ -35,11 +34,12 @@ from anfinsen.models.graph import GraphHead, Net
 from anfinsen.models.heads import ResidueHead
 from anfinsen.models.network import Network
 from anfinsen.runtime import seed_everything
+from anfinsen.sets.holo import load_holo
+from anfinsen.targets.base import Answer
+from anfinsen.targets.metrics import difference, measure
 from anfinsen.tasks.ask import ask
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.ligand_sites import DRUG, TASK, example_of
-from anfinsen.tasks.metrics import difference, measure
-from anfinsen.tasks.targets import Answer
 from anfinsen.training.engine import Course, TrainConfig, Trainer
 
 CHAINS, LONGEST = 240, 250

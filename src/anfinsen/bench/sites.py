@@ -25,7 +25,6 @@ from scipy.spatial import KDTree
 from anfinsen.bench.residues import by, neighbour, residue
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.example import Example
-from anfinsen.data.holo import SITES, Holo, load_holo
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import OURS, Score
@@ -33,12 +32,13 @@ from anfinsen.inference.distances import Folder
 from anfinsen.inference.predictor import answer
 from anfinsen.inference.sites import EMBEDDED, IN_SPACE, evidence, facing
 from anfinsen.models.network import Network
+from anfinsen.sets.holo import SITES, Holo, load_holo
 from anfinsen.structure.pockets import Cavities, Pocket, faced, find_cavities, gather
+from anfinsen.targets.base import Answer
+from anfinsen.targets.metrics import LEVEL, Estimate, measure
+from anfinsen.targets.tracks import Tracks
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.ligand_sites import DRUG, LETTERS, OFFICIAL, OWN, TASK, example_of
-from anfinsen.tasks.metrics import LEVEL, Estimate, measure
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.tracks import Tracks
 
 SUITE = "structure"
 NEAR = 4.0

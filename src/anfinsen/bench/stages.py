@@ -25,9 +25,6 @@ from typing import Any
 
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example
-from anfinsen.data.kept import Shelf
-from anfinsen.data.library import SHARD, read_library, shards
-from anfinsen.data.readers import read_examples, read_proteins
 from anfinsen.distributed.processes import start, take_part
 from anfinsen.distributed.strategy import Footprint, Strategy
 from anfinsen.errors import AnfinsenError
@@ -36,6 +33,9 @@ from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder, embed_file
 from anfinsen.inference.screening import Part, Screener, open_predictor
 from anfinsen.models.network import Network
+from anfinsen.reading.kept import Shelf
+from anfinsen.reading.library import SHARD, read_library, shards
+from anfinsen.reading.readers import read_examples, read_proteins
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS
 from anfinsen.training.engine import Course, TrainConfig, Trainer

@@ -19,7 +19,7 @@ from anfinsen.hub.bundle import MASKED
 from anfinsen.hub.record import Score
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.network import NativeBody, Network
-from anfinsen.tasks.metrics import Estimate
+from anfinsen.targets.metrics import Estimate
 
 Tell = Callable[[str], None]
 """Told in a sentence what is being done."""

@@ -30,10 +30,10 @@ from anfinsen.hub.record import Score
 from anfinsen.inference.predictor import answer
 from anfinsen.models.heads import PooledHead
 from anfinsen.models.network import Network
+from anfinsen.targets.base import Answer
+from anfinsen.targets.metrics import Estimate, measure
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.custom import HeldTable
-from anfinsen.tasks.metrics import Estimate, measure
-from anfinsen.tasks.targets import Answer
 from anfinsen.training.engine import TrainConfig
 from anfinsen.training.recipe import Mode, Recipe
 from anfinsen.training.trial import Trials, resting

@@ -36,10 +36,10 @@ from anfinsen.distributed.strategy import Strategy
 from anfinsen.hub.body import bare
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
+from anfinsen.targets.base import Answer
+from anfinsen.targets.metrics import LEVEL, METRICS, Estimate, measure
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import ask, validation_loss
-from anfinsen.tasks.metrics import LEVEL, METRICS, Estimate, measure
-from anfinsen.tasks.targets import Answer
 from anfinsen.training.engine import Course, TrainConfig, Trainer
 
 Floats = NDArray[numpy.float64]

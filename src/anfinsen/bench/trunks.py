@@ -29,13 +29,13 @@ from anfinsen.bench.contacts import LONG_RANGE, SHARES, Pairs, pairs_of
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import Stream
-from anfinsen.data.coordinates import load_chains
 from anfinsen.data.example import Example
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.distances import TASK, Folder
 from anfinsen.models.network import Network, residue_places
+from anfinsen.sets.coordinates import load_chains
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.contacts import ContactsTask
 from anfinsen.training.optim import make_optimizers, schedule

@@ -20,17 +20,17 @@ from scipy.stats import spearmanr
 from anfinsen.bench.binders import binder_rows
 from anfinsen.bench.drug import MODEL, SUITE, Floats, named, probes
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.affinity import DAVIS, KIBA
-from anfinsen.data.binders import Series, bindingdb, biosnap, fep_series
 from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder
 from anfinsen.models.binding import BindingModel
 from anfinsen.models.network import Network
+from anfinsen.sets.affinity import DAVIS, KIBA
+from anfinsen.sets.binders import Series, bindingdb, biosnap, fep_series
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.metrics import LEVEL, Estimate
 from anfinsen.tasks.affinity import NAME
-from anfinsen.tasks.metrics import LEVEL, Estimate
 from anfinsen.training.affinity import AffinityConfig, fit
 from anfinsen.training.affinity_bundle import Prepared, prepare
 

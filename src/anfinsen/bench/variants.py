@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from anfinsen.bench.study import UNTRAINED, Question, Tell, untrained
 from anfinsen.bench.suite import LANGUAGE_MODEL
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.data.assays import ASSAYS, Measured, read_scan
 from anfinsen.data.example import Example
 from anfinsen.errors import UnknownNameError
 from anfinsen.hub.bundle import MASKED
@@ -31,9 +30,10 @@ from anfinsen.hub.record import Score
 from anfinsen.inference.scan import effect_weights, tables
 from anfinsen.inference.variants import look_around, marginals, score_variants
 from anfinsen.models.network import Network
+from anfinsen.sets.assays import ASSAYS, Measured, read_scan
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.metrics import Estimate, measure
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.metrics import Estimate, measure
 
 Floats = NDArray[numpy.floating[Any]]
 

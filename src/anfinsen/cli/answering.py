@@ -16,9 +16,9 @@ from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, ap
 from anfinsen.errors import UsageError
 
 if TYPE_CHECKING:
-    from anfinsen.data.genes import Translate
     from anfinsen.inference.jobs import Record
     from anfinsen.inference.predictor import Predictor
+    from anfinsen.reading.genes import Translate
 
 
 @app.command()
@@ -90,8 +90,8 @@ def _questions(
     genes: Translate | None,
 ) -> tuple[Iterable[Record], int | None]:
     """The proteins or pairs of a source, and how many there are if that is known beforehand."""
-    from anfinsen.data.pairs import read_pairs
-    from anfinsen.data.readers import count_records, read_examples
+    from anfinsen.reading.readers import count_records, read_examples
+    from anfinsen.tables.pairs import read_pairs
 
     if predictor.of_pairs:
         known = [one.name for task in predictor.tasks for one in task.conditions]
@@ -108,7 +108,7 @@ def _genes(translate: bool, code: int | None, shortest: int | None) -> Translate
             flag = "--code" if code is not None else "--shortest"
             raise UsageError(f"{flag} says how genes are read.", remedy="Say --translate too, or leave it out.")
         return None
-    from anfinsen.data.genes import SHORTEST, STANDARD, translator
+    from anfinsen.reading.genes import SHORTEST, STANDARD, translator
 
     return translator(STANDARD if code is None else code, SHORTEST if shortest is None else shortest)
 
@@ -140,9 +140,9 @@ def embed(
 ) -> None:
     """Write the states that the model makes of every protein in FILE: numbers for models of your own."""
     from anfinsen import runtime
-    from anfinsen.data.readers import count_records, read_examples
     from anfinsen.inference.embedder import Embedder, conclusion, embed_file, embedding
     from anfinsen.inference.spread import spread
+    from anfinsen.reading.readers import count_records, read_examples
     from anfinsen.report.tables import write_refused
 
     runtime.use_threads(threads)

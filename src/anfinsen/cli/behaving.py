@@ -44,10 +44,10 @@ def behave(
 ) -> None:
     """Draw how each protein in FILE holds out against heat, acid, denaturants and pressure."""
     from anfinsen import runtime
-    from anfinsen.data.readers import read_examples
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.behaviour import Observer
     from anfinsen.inference.jobs import JobResult, under_conditions
+    from anfinsen.reading.readers import read_examples
     from anfinsen.report.curves import write_behaviours
     from anfinsen.report.origin import origin
     from anfinsen.report.phrases import sentences

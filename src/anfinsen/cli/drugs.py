@@ -38,11 +38,11 @@ def affinity(
     """Say how tightly each drug holds each protein, tightest first, with intervals, chemistry checks and drawings."""
     from anfinsen import runtime
     from anfinsen.data.example import Example
-    from anfinsen.data.readers import read_examples
     from anfinsen.drug.molecule import Molecule
     from anfinsen.drug.reading import read_molecules
     from anfinsen.inference import affinity_pocket
     from anfinsen.inference.affinity import AffinityPredictor
+    from anfinsen.reading.readers import read_examples
     from anfinsen.report.drug import write_drug_folder
     from anfinsen.tasks.affinity import say
 
@@ -83,9 +83,9 @@ def affinity_fit(
 ) -> None:
     """Learn an affinity model from a public table; `anfinsen affinity --bundle` then answers from it."""
     from anfinsen import runtime
-    from anfinsen.data.affinity import TABLES
     from anfinsen.errors import UnknownNameError
     from anfinsen.inference.embedder import Embedder
+    from anfinsen.sets.affinity import TABLES
     from anfinsen.training.affinity import AffinityConfig
     from anfinsen.training.affinity_bundle import make_bundle
 

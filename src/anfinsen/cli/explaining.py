@@ -30,13 +30,13 @@ def explain(
     """Show what an answer rests on: residues, pairs that attention joins, substitutions; and whether to believe it."""
     from anfinsen import runtime
     from anfinsen.data.example import Example
-    from anfinsen.data.readers import read_examples
     from anfinsen.errors import InputError, UnknownNameError
     from anfinsen.explain.attention import measured
     from anfinsen.explain.explanation import explain as explain_one
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.jobs import JobResult, under_conditions
     from anfinsen.inference.predictor import tasks_of
+    from anfinsen.reading.readers import read_examples
     from anfinsen.report.explanation import write_explanations
     from anfinsen.report.origin import origin
     from anfinsen.report.tables import write_refused

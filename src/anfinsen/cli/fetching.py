@@ -25,8 +25,8 @@ def fetch(
     again: Annotated[bool, typer.Option("--again", help="Fetch also what is there, for a newer release.")] = False,
 ) -> None:
     """Get sequences and structures by their ids from UniProt, the PDB and AlphaFold DB."""
-    from anfinsen.data.sources import TITLES, Fetched
-    from anfinsen.data.sources import fetch as fetch_all
+    from anfinsen.reading.sources import TITLES, Fetched
+    from anfinsen.reading.sources import fetch as fetch_all
 
     refused = 0
     for found in fetch_all(ids, out, again=again):

@@ -41,9 +41,9 @@ def fold(
 ) -> None:
     """Fold every protein in FILE: a 3-D model with confidence, contacts and expected errors, and a page."""
     from anfinsen import runtime
-    from anfinsen.data.readers import read_proteins
     from anfinsen.errors import InputError, UsageError
     from anfinsen.inference.fold import answered
+    from anfinsen.reading.readers import read_proteins
     from anfinsen.report.fold import PAGE, FoldFolder
 
     if homodimer and partner:
@@ -92,8 +92,8 @@ def _opened(model: str | None, bundle: Path | None, *, templates: bool) -> tuple
 
 
 def _partner(file: str) -> Protein:
-    from anfinsen.data.readers import read_proteins
     from anfinsen.errors import InputError, UsageError
+    from anfinsen.reading.readers import read_proteins
 
     first = next(iter(read_proteins(file)), None)
     if isinstance(first, InputError):

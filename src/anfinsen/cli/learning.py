@@ -74,8 +74,8 @@ def train(
 ) -> None:
     """Train on a table of your own, or tasks on theirs; judge, calibrate, and write a bundle."""
     from anfinsen import runtime
-    from anfinsen.data.offered import is_table
     from anfinsen.distributed.processes import take_part
+    from anfinsen.tables.offered import is_table
     from anfinsen.training.recipe import Recipe
     from anfinsen.training.stages import ladder
 
@@ -170,10 +170,10 @@ def split(
     mmseqs: Annotated[bool, typer.Option(help="Ask MMseqs2 too, where it is installed.")] = True,
 ) -> None:
     """Deal a table into train, valid and test so that a score is honest, and tell what leaks."""
-    from anfinsen.data.partition import part
-    from anfinsen.data.roles import SplitPlan
-    from anfinsen.data.splits import read_shares
+    from anfinsen.kinship.splits import read_shares
     from anfinsen.report.partition import SplitProgress, refuse_place, show_parted, write_parted
+    from anfinsen.tables.partition import part
+    from anfinsen.tables.roles import SplitPlan
 
     refuse_place(out, source)
     plan = SplitPlan(
@@ -208,9 +208,9 @@ def pack(
     column: Annotated[str | None, typer.Option(help="The column with the sequences, if its name is unusual.")] = None,
 ) -> None:
     """Pack sequences into shards of five bits a residue, which travel, stream and are trained from."""
-    from anfinsen.data.corpus import FileRows, TableRows
-    from anfinsen.data.packing import conclusion, write_shards
     from anfinsen.report.tables import write_refused
+    from anfinsen.sets.corpus import FileRows, TableRows
+    from anfinsen.sets.packing import conclusion, write_shards
     from anfinsen.tasks import TASKS
 
     rows = TableRows(TASKS[source].table) if source in TASKS else FileRows.read(source, column)

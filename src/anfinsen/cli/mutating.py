@@ -126,8 +126,8 @@ def _opened(bundle: Path | None) -> tuple[Scanner, dict[str, str]]:
 
 def _proteins(source: str, column: str | None, refused: list[InputError]) -> Iterator[Protein]:
     """The proteins; refusals are kept, twins are answered once."""
-    from anfinsen.data.readers import read_proteins
     from anfinsen.errors import InputError
+    from anfinsen.reading.readers import read_proteins
 
     for record in read_proteins(source, column=column):
         if isinstance(record, InputError):

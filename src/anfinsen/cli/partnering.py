@@ -123,7 +123,7 @@ def interact_fit(
 def _pairs(one: str, other: str | None, sequences: str | None, refused: list[InputError]) -> Pairs:
     """The pairs that were asked for; what is refused is kept."""
     from anfinsen.data.example import Example
-    from anfinsen.data.pairs import read_named_pairs, read_pairs
+    from anfinsen.tables.pairs import read_named_pairs, read_pairs
 
     if other is not None:
         sides = [list(_proteins(source, refused)) for source in (one, other)]
@@ -201,7 +201,7 @@ def _everyone(team: _Team, proteins: Sequence[Protein], source: str, states: Pat
 
 
 def _proteins(source: str, refused: list[InputError]) -> Iterator[Protein]:
-    from anfinsen.data.readers import read_proteins
+    from anfinsen.reading.readers import read_proteins
 
     for record in read_proteins(source):
         if isinstance(record, InputError):

@@ -46,10 +46,10 @@ def screen_library(
     """Rank a library of any size against a protein: families first, with ranges, off-targets and warnings."""
     from anfinsen import runtime
     from anfinsen.data.elsewhere import at_hand
-    from anfinsen.data.kept import Shelf, kept_folder
     from anfinsen.errors import UnknownNameError
     from anfinsen.inference.screening import BY, Screener, open_predictor, screening
     from anfinsen.inference.spread import spread
+    from anfinsen.reading.kept import Shelf, kept_folder
     from anfinsen.report.screening import write_screen_folder
 
     if by not in BY:
@@ -80,7 +80,7 @@ def _watched(shards: Iterable[Done], library: str, out: Path) -> Counts:
     """The shards as they are done, with a bar; how many rows they have."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from anfinsen.data.library import count_rows
+    from anfinsen.reading.library import count_rows
     from anfinsen.report.screening import Counts
 
     rows = answered = there = 0
@@ -118,8 +118,8 @@ def one_protein(source: str) -> Protein:
 def _proteins(source: str) -> list[Protein]:
     """The proteins of a file; a refusal ends the command, for a panel with a gap misleads."""
     from anfinsen.data.example import Example
-    from anfinsen.data.readers import read_examples
     from anfinsen.errors import InputError, UsageError
+    from anfinsen.reading.readers import read_examples
 
     found = []
     for record in read_examples(source):

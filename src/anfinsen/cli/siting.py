@@ -24,9 +24,9 @@ def sites(
 ) -> None:
     """Find where each protein in FILE could hold a ligand: residues by kind and, on a structure, ranked pockets."""
     from anfinsen import runtime
-    from anfinsen.data.readers import read_proteins
     from anfinsen.errors import InputError
     from anfinsen.inference.sites import SiteFinder, headline, say
+    from anfinsen.reading.readers import read_proteins
     from anfinsen.report.origin import origin
     from anfinsen.report.sites import PAGE, write_sites_folder
     from anfinsen.tasks.ligand_sites import TASK

@@ -1,7 +1,7 @@
 """Residues as numbers: the 33 tokens of ESM-2, in its order, so that weights fit both ways.
 
 A sequence of L residues becomes L + 2 tokens: <cls>, the residues, <eos>. Letters are checked where
-files are read (`data.readers`); here an unknown letter is a programmer's error and becomes <unk>.
+files are read (`reading.readers`); here an unknown letter is a programmer's error and becomes <unk>.
 """
 
 from __future__ import annotations

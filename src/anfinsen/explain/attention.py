@@ -29,7 +29,7 @@ from anfinsen.hub.record import Score
 from anfinsen.models.contacts import evidence
 from anfinsen.structure.geometry import contacts, distances
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.distances import SHORT
+from anfinsen.targets.distances import SHORT
 
 NEAREST = SHORT
 """Residues along the chain from which a pair is looked at."""

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from anfinsen.data.profile import profiles
 from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Molecule, without_atoms
 from anfinsen.explain.faithfulness import ORDERS, Faithfulness, judge, ranked, shuffled
 from anfinsen.inference.affinity import AffinityPredictor
+from anfinsen.kinship.profile import profiles
 from anfinsen.structure.protein import Protein
 
 STRETCH = 16

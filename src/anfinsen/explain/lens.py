@@ -30,8 +30,8 @@ from anfinsen.hub.body import bare
 from anfinsen.models.attention import rotary_turns
 from anfinsen.models.encoder import Block, Encoder
 from anfinsen.models.network import NativeBody, Network
+from anfinsen.targets.base import Label, Number, Tokens
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Label, Number, Tokens
 
 BUDGET = 4096
 """Tokens that are computed together; gradients need a few hundred bytes for each."""

@@ -33,12 +33,12 @@ from torch import nn
 from anfinsen.config import Config
 from anfinsen.data.batch import pack
 from anfinsen.data.elsewhere import fetched_folder
-from anfinsen.data.neighbours import Reach
 from anfinsen.errors import BundleError
 from anfinsen.hub.body import BODY_FILES, CORRECTIONS, file_hash, halved, read_body, widened, write_body
 from anfinsen.hub.card import write_card
 from anfinsen.hub.lock import lock_of
 from anfinsen.hub.record import BODY_SUITES, OURS, TRAINING_SUITE, Score, TaskRecord
+from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.heads import MaskedHead
 from anfinsen.models.network import HeadShape, Network
 

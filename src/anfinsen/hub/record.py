@@ -7,8 +7,8 @@ from typing import Literal
 from anfinsen.config import Config
 from anfinsen.models.heads import HeadKind
 from anfinsen.models.pair_trunk import TrunkConfig
+from anfinsen.targets.metrics import lower_is_better
 from anfinsen.tasks.custom import Custom
-from anfinsen.tasks.metrics import lower_is_better
 
 OURS = "anfinsen"
 """How the names of our own models begin."""

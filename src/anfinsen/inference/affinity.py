@@ -17,7 +17,6 @@ from typing import Self
 import numpy
 
 from anfinsen.data.example import Example
-from anfinsen.data.profile import profiles
 from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Molecule
 from anfinsen.errors import BundleError
@@ -25,9 +24,10 @@ from anfinsen.hub.affinity import AffinityBundle, hashed, shelved
 from anfinsen.hub.body import body_hash
 from anfinsen.inference.affinity_pocket import Places, mean_state
 from anfinsen.inference.embedder import Embedder
+from anfinsen.kinship.profile import profiles
 from anfinsen.models.binding import REGIMES, Floats
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.targets import Answer
+from anfinsen.targets.base import Answer
 
 FAR_DRUG, FAR_PROTEIN = 0.35, 0.15
 """Likeness to the nearest known drug or protein below which an answer counts as far from training."""

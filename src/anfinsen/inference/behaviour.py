@@ -35,7 +35,7 @@ from anfinsen.structure.thermodynamics import (
     size_relations,
 )
 from anfinsen.structure.titration import charge, charge_band, isoelectric_point
-from anfinsen.tasks.targets import COVERAGE
+from anfinsen.targets.base import COVERAGE
 
 MELTING = "melting-temperature"
 OPTIMA = {"temperature": "optimal-temperature", "ph": "optimal-ph"}

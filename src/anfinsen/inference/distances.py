@@ -19,9 +19,9 @@ from anfinsen.models.folding import FoldingHead
 from anfinsen.models.network import Network
 from anfinsen.structure.distogram import Distogram
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.distances import Distances
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.ask import ask
-from anfinsen.tasks.distances import Distances
 
 TASK = "contacts"
 FOLDER = WEIGHTS / "anfinsen-fold"

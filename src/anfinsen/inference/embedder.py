@@ -27,7 +27,6 @@ from anfinsen.data.batch import pack
 from anfinsen.data.elsewhere import address_of
 from anfinsen.data.example import Example
 from anfinsen.data.gathering import Gathering
-from anfinsen.data.readers import Merged
 from anfinsen.data.store import About, Dtype, Per, Values
 from anfinsen.errors import InputError, UsageError
 from anfinsen.hub.body import bare
@@ -40,6 +39,7 @@ from anfinsen.models.fast import FastBody, quicken
 from anfinsen.models.network import Body, NativeBody, Network
 from anfinsen.models.product import InferencePrecision
 from anfinsen.models.windows import Residues, read_in_windows
+from anfinsen.reading.readers import Merged
 from anfinsen.tasks.ask import blocks, in_groups
 
 LAST = "last"

@@ -1,7 +1,7 @@
 """A protein folded: what is believed of it, the structure built from that, and how far to trust each part.
 
     protein -> refuse what cannot be folded, with a remedy -> folder -> distogram -> backbone -> confidence -> Fold
-                            known structures of relatives (`data.known_structures`) ---^
+                            known structures of relatives (`sets.known_structures`) ---^
     two proteins -> one chain with a linker of glycines -> folded -> linker taken out -> chains A and B
 
 The embedded folder is small and always there; ESMFold (see `esmfold`) serves where its checkpoint is on disk. Both
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from anfinsen import __version__, runtime
 from anfinsen.data.example import Example
-from anfinsen.data.known_structures import KnownStructures, known_structures
 from anfinsen.errors import InputError
 from anfinsen.inference.distances import TASK, Folder
 from anfinsen.inference.predictor import as_examples
 from anfinsen.limits import LIMITS, Limits
+from anfinsen.sets.known_structures import KnownStructures, known_structures
 from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.building import build
 from anfinsen.structure.confidence import agreement, band, errors, expected_errors, plddt, predicted_tm

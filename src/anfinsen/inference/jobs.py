@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from anfinsen.data.example import Example
-from anfinsen.data.readers import Merged
 from anfinsen.errors import InputError, UnknownNameError, UsageError
 from anfinsen.inference.prediction import Prediction
 from anfinsen.inference.predictor import Predictor
 from anfinsen.inference.spread import Over, here
+from anfinsen.reading.readers import Merged
 from anfinsen.tasks import Task
 from anfinsen.tasks.ask import blocks
 

@@ -22,16 +22,16 @@ from sklearn.linear_model import Ridge
 
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
-from anfinsen.data.raw import place as placed
-from anfinsen.data.raw import printable
-from anfinsen.data.rows import Whole, read_whole_table
 from anfinsen.data.substitutions import effect_terms, places_of
 from anfinsen.data.variants import Variant, parse_variant
 from anfinsen.errors import InputError, UndefinedScoreError, UsageError, suggest
 from anfinsen.inference.scan import Scan, effect_weights, learned
+from anfinsen.reading.raw import place as placed
+from anfinsen.reading.raw import printable
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.metrics import Estimate, measure
-from anfinsen.tasks.targets import conformal_quantile
+from anfinsen.tables.rows import Whole, read_whole_table
+from anfinsen.targets.base import conformal_quantile
+from anfinsen.targets.metrics import Estimate, measure
 
 Floats = NDArray[numpy.float64]
 

@@ -34,10 +34,10 @@ from anfinsen.inference.spread import Over, here
 from anfinsen.models.fast import quicken
 from anfinsen.models.pairing import Cards, PairingHead, windows
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer, Floats
 from anfinsen.tasks.ask import in_groups
 from anfinsen.tasks.interaction import ODDS, TASK, Verdict
 from anfinsen.tasks.meeting import Meeting
-from anfinsen.tasks.targets import Answer, Floats
 
 EMBEDDED = WEIGHTS / "anfinsen-partners"
 """The model of pairs that comes with the package."""

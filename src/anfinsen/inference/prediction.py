@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from anfinsen.structure.protein import Message, Protein
-from anfinsen.tasks.targets import Answer
+from anfinsen.targets.base import Answer
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The answers for one protein of L residues.
 
-    `answers` maps a task's name to its JSON answer (see `tasks.targets`), each with a `reach`:
+    `answers` maps a task's name to its JSON answer (see `targets.base`), each with a `reach`:
     {"far": bool, "nearest_identity": float | None, "nearest_id": str | None}, which says how near the
     protein is to anything that the task was trained on.
     """

@@ -15,15 +15,15 @@ from typing import Self
 
 from anfinsen import runtime
 from anfinsen.data.example import Example
-from anfinsen.data.neighbours import is_far
 from anfinsen.errors import BundleError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
+from anfinsen.kinship.neighbours import is_far
 from anfinsen.models.fast import quicken
 from anfinsen.structure.protein import Message, Protein
+from anfinsen.targets.base import Answer, Floats
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import STATE, ask
-from anfinsen.tasks.targets import Answer, Floats
 
 
 class Predictor:
@@ -175,7 +175,7 @@ def _refuse_another(task: Task, bundle: Bundle) -> None:
 
 
 def _read_one(sequence: str, number: int) -> Protein:
-    from anfinsen.data.letters import mend
+    from anfinsen.reading.letters import mend
 
     residues, messages = mend(sequence)
     return Protein(id=f"query-{number}", sequence=residues, messages=messages)

@@ -22,10 +22,10 @@ from anfinsen.errors import UsageError, suggest
 from anfinsen.inference.predictor import answer
 from anfinsen.inference.scan import Scan, Scanner
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer, Label, Number
 from anfinsen.tasks import TASKS
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.stability_change import STABILITY_CHANGE, record_of_gains
-from anfinsen.tasks.targets import Answer, Label, Number
 
 SHORT = {"tm": "melting-temperature", "stability": STABILITY_CHANGE.name}
 """Short names of goals."""

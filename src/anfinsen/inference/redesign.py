@@ -21,7 +21,7 @@ from anfinsen.drug.features import fingerprints, likeness
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.targets import Answer
+from anfinsen.targets.base import Answer
 
 HYPOTHESIS = "This is a hypothesis to test at the bench, not a result."
 ROUNDS, PARENTS, CHILDREN = 4, 12, 240

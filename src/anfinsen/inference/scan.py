@@ -26,8 +26,8 @@ from anfinsen.inference.variants import CONSERVATION, STRUCTURE, look_around
 from anfinsen.models.fast import quicken
 from anfinsen.models.network import Network
 from anfinsen.structure.protein import Message, Protein
+from anfinsen.targets.base import Answer
 from anfinsen.tasks.stability_change import stability_answer, stability_changes, stability_weights
-from anfinsen.tasks.targets import Answer
 
 Floats = NDArray[numpy.float64]
 

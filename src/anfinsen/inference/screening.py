@@ -1,6 +1,6 @@
 """A library against one target: shard by shard onto the disk, so that a stopped screen goes on where it was.
 
-    rows -> shard -> molecules (kept: `data.kept`) -> affinities, likeness to known ligands -> scores/000000.parquet
+    rows -> shard -> molecules (kept: `reading.kept`) -> affinities, likeness to known ligands -> scores/000000.parquet
                                                                                             -> the best, in one pass
 
 A shard's file takes its place when it is whole, so every row is answered exactly once whatever happens; a shard is
@@ -28,8 +28,6 @@ from pyarrow import parquet
 
 from anfinsen.config import Config
 from anfinsen.data.example import Example
-from anfinsen.data.kept import Shelf
-from anfinsen.data.library import SHARD, Row, fingerprint, read_library, shards
 from anfinsen.drug.features import fingerprints, likeness
 from anfinsen.drug.molecule import Formula, Molecule
 from anfinsen.errors import InputError, UsageError
@@ -37,8 +35,10 @@ from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.inference.affinity import BLOCK, AffinityPredictor
 from anfinsen.inference.embedder import Embedder
 from anfinsen.inference.spread import Over
+from anfinsen.reading.kept import Shelf
+from anfinsen.reading.library import SHARD, Row, fingerprint, read_library, shards
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.targets import Answer
+from anfinsen.targets.base import Answer
 
 By = Literal["affinity", "likeness"]
 BY: tuple[By, ...] = ("affinity", "likeness")

@@ -3,7 +3,7 @@
     protein -> its structure, else a predicted fold if that is sure enough, else predicted contacts
             -> network (`ligand-sites`) -> chances a residue -> + geometry (`structure.pockets`) -> ranked sites, and
                                                                 chances that know which residues face a hollow
-                                                             -> + known structures (`data.known_sites`) -> known or new
+                                                             -> + known structures (`sets.known_sites`) -> known or new
 
 Without a structure the protein is folded. Only a fold that is trusted (mean pLDDT 70 or more) has its pockets ranked;
 of any other the contacts alone are heard, residues are answered and no pocket is. Each answer says which ground it
@@ -21,17 +21,17 @@ from typing import Any, Self, cast
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.known_sites import Comparison, KnownSite, KnownSites, known_sites
 from anfinsen.errors import BundleError
 from anfinsen.hub.bundle import WEIGHTS, Bundle
 from anfinsen.inference.distances import FOLDER
 from anfinsen.inference.fold import Builder, refusal
 from anfinsen.inference.predictor import Predictor
+from anfinsen.sets.known_sites import Comparison, KnownSite, KnownSites, known_sites
 from anfinsen.structure.graph import GROUNDS, Ground
 from anfinsen.structure.pockets import Cavities, Pocket, faced, find_cavities, gather
 from anfinsen.structure.protein import Message, Protein
+from anfinsen.targets.base import Answer
 from anfinsen.tasks.ligand_sites import DRUG, HELD, TASK, counts, listed
-from anfinsen.tasks.targets import Answer
 
 EMBEDDED = WEIGHTS / "anfinsen-sites"
 """The model of sites that comes with the package."""

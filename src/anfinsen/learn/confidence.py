@@ -15,7 +15,7 @@ from anfinsen.learn.pictures import Page, bars
 from anfinsen.learn.table import SOURCE, Known, proteins
 from anfinsen.report.answer import nearness, percent
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.targets import Answer
+from anfinsen.targets.base import Answer
 
 TASK = "localization"
 BANDS = ((0.8, 1.01), (0.5, 0.8), (0.0, 0.5))

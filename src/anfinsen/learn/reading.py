@@ -13,7 +13,7 @@ from anfinsen.learn.pictures import Floats, Page, bars, channels
 from anfinsen.learn.table import proteins
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.network import NativeBody, residue_places
-from anfinsen.tasks.targets import softmax
+from anfinsen.targets.base import softmax
 
 PROTEIN = "P60022"
 """Human beta-defensin 1, an antibiotic of our own skin."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer, Label
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Answer, Label
 
 STAYS, LEAVES = "stays", "leaves"
 SOURCE = "DeepLoc 1.0, test split"

@@ -24,8 +24,8 @@ from anfinsen.learn.table import TASK, halves
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.runtime import seed_everything
+from anfinsen.targets.base import softmax
 from anfinsen.tasks.ask import ask
-from anfinsen.tasks.targets import softmax
 from anfinsen.training.engine import Course, TrainConfig, Trainer
 
 STEPS, EVERY = 12, 3

@@ -23,8 +23,8 @@ from anfinsen.hub.body import bare
 from anfinsen.learn.pictures import Floats, Page, bars, block, channels
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.network import NativeBody, Network, residue_places
+from anfinsen.targets.base import UNKNOWN, softmax
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import UNKNOWN, softmax
 from anfinsen.training.gradients import Gradients, layer_of
 from anfinsen.training.narrator import backward, figure, forward, place
 from anfinsen.training.optim import make_optimizers

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from anfinsen.inference.prediction import Prediction
-from anfinsen.report import answer as words
-from anfinsen.report.chain import chain_map
-from anfinsen.report.grouping import arranged
-from anfinsen.report.shapes import TokenTrack, describe, legend
-from anfinsen.report.tracks import (
+from anfinsen.drawing.chain import chain_map
+from anfinsen.drawing.shapes import TokenTrack, describe, legend
+from anfinsen.drawing.tracks import (
     DRAWN_UP_TO,
     FOLDED_FROM,
     SiteTrack,
@@ -25,9 +22,12 @@ from anfinsen.report.tracks import (
     site_legend,
     zone_legend,
 )
+from anfinsen.inference.prediction import Prediction
+from anfinsen.report import answer as words
+from anfinsen.report.grouping import arranged
+from anfinsen.targets.base import Answer
+from anfinsen.targets.values import Values
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.values import Values
 
 
 @dataclass(frozen=True)

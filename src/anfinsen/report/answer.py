@@ -1,6 +1,6 @@
 """An answer in words: its kind, its short form, how sure it is, and how near to the training proteins.
 
-An answer is known by the keys it holds (see `tasks.targets`), never by the task's name, so a new task needs
+An answer is known by the keys it holds (see `targets.base`), never by the task's name, so a new task needs
 no change here. Shares are rounded once, and the word follows the rounded figure that the reader sees.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from anfinsen.data.neighbours import is_far
+from anfinsen.kinship.neighbours import is_far
+from anfinsen.targets.base import COVERAGE, Answer, Number, Tokens
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import COVERAGE, Answer, Number, Tokens
 
 Kind = Literal["label", "labels", "number", "tracks", "tokens", "values", "contacts", "other"]
 Band = Literal["high", "fair", "low", "very low"]

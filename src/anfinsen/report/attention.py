@@ -8,11 +8,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from anfinsen.drawing.plots import Axis
+from anfinsen.drawing.small import nice_ticks, picture, words
 from anfinsen.explain.attention import TESTED
 from anfinsen.explain.explanation import Explanation
-from anfinsen.report.draw import nice_ticks, picture, words
 from anfinsen.report.faithfulness import DIGITS, faith_json, faith_plot
-from anfinsen.report.plots import Axis
 from anfinsen.report.tables import Row
 
 PAIR = ("first", "second", "residues", "strength", "touch")

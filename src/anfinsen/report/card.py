@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from anfinsen.drawing.profile import charge, kilodalton
+from anfinsen.drawing.small import Bar, contact_map, range_plot, share_bars
+from anfinsen.drawing.topology import cut_ruler, snake
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report import answer as words
 from anfinsen.report.along import Track, make_track
 from anfinsen.report.answer import Confidence, Nearness
-from anfinsen.report.draw import Bar, contact_map, range_plot, share_bars
 from anfinsen.report.grouping import arranged
-from anfinsen.report.profile import charge, kilodalton
 from anfinsen.report.standing import Standing, find_standing
-from anfinsen.report.topology import cut_ruler, snake
 from anfinsen.structure.protein import Message
+from anfinsen.targets.base import Answer, Number
 from anfinsen.tasks.base import GROUPS, Task
-from anfinsen.tasks.targets import Answer, Number
 
 _MOST_BARS, _LEAST_BARS = 5, 3
 

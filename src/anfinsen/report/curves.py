@@ -18,13 +18,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from anfinsen.drawing.plots import SHARES, THIN, Axis, Mark, curve_plot, map_plot
 from anfinsen.errors import InputError
 from anfinsen.inference.behaviour import OPTIMA, Behaviour, Curve
 from anfinsen.report.answer import coverage, percent, quantity
 from anfinsen.report.html import MOST_SECTIONS
 from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.phrases import dose, figure, sentences
-from anfinsen.report.plots import SHARES, THIN, Axis, Mark, curve_plot, map_plot
 from anfinsen.report.tables import Row, write_table, written_beside
 from anfinsen.structure.conditions import Condition
 from anfinsen.structure.titration import SOURCE

@@ -32,8 +32,8 @@ from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.standing import Standing, find_standing
 from anfinsen.report.tables import Row, write_refused, write_table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer
 from anfinsen.tasks.affinity import LIMITS, PUBLISHED, QUESTION, TERMS, say
-from anfinsen.tasks.targets import Answer
 
 COLUMNS = ("protein", "drug", "pkd", "low", "high")
 """The columns that others rely on; what follows them may grow."""

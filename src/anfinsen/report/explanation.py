@@ -19,12 +19,12 @@ import gemmi
 import numpy
 from markupsafe import Markup
 
+from anfinsen.drawing.plots import Axis
 from anfinsen.explain.attribution import Credits
 from anfinsen.explain.explanation import Explanation
 from anfinsen.report.attention import PAIR, attention_json, attention_section, pairs
 from anfinsen.report.faithfulness import DIGITS, Way, faith_json, faith_plot, rounded
 from anfinsen.report.paper import make_template, write_page
-from anfinsen.report.plots import Axis
 from anfinsen.report.tables import Row, safe_name, write_table, written_beside
 from anfinsen.structure.formats import STRUCTURE_ENDINGS
 from anfinsen.structure.protein import Protein

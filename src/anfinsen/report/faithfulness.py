@@ -11,8 +11,8 @@ import numpy
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from anfinsen.drawing.plots import Axis, curve_plot
 from anfinsen.explain.faithfulness import Faithfulness
-from anfinsen.report.plots import Axis, curve_plot
 
 DIGITS = 5
 Way = Literal["deletion", "insertion"]

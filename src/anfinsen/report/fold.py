@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy
 
+from anfinsen.drawing.fold import chain_picture, confidence_strip, contact_map, error_map, legend
 from anfinsen.errors import InputError
 from anfinsen.inference.fold import Fold
-from anfinsen.report.fold_pictures import chain_picture, confidence_strip, contact_map, error_map, legend
 from anfinsen.report.html import MOST_SECTIONS
 from anfinsen.report.paper import POLICY, make_template, write_page
 from anfinsen.report.tables import Row, safe_name, write_refused, write_table, written_beside

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anfinsen.report.answer import Kind, kind_of
+from anfinsen.targets.base import Answer
 from anfinsen.tasks.base import GROUPS, Task
-from anfinsen.tasks.targets import Answer
 
 _USUAL: Mapping[Kind, str] = {
     "number": "behaviour",

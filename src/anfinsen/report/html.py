@@ -14,19 +14,19 @@ from pathlib import Path
 
 from jinja2 import Template
 
+from anfinsen.drawing.small import score_figure
 from anfinsen.errors import InputError
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report.answer import coverage
 from anfinsen.report.card import Line, Section, make_line, make_section
-from anfinsen.report.draw import score_figure
 from anfinsen.report.glossary import Glossary
 from anfinsen.report.grouping import arranged, leaders
 from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.question import make_question, question_anchor
 from anfinsen.report.standing import metric_title
+from anfinsen.targets.base import Answer
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Answer
 
 MOST_LINES = 1000
 """Proteins in the overview; a longer page would no longer open."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from anfinsen.tasks.metrics import Estimate
+from anfinsen.targets.metrics import Estimate
 from anfinsen.training.audit import Finding
 from anfinsen.training.meter import Comparison, Reading
 

@@ -19,8 +19,8 @@ import numpy
 
 from anfinsen.data.example import Example
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.metrics import METRICS
 from anfinsen.tasks import Task
-from anfinsen.tasks.metrics import METRICS
 
 _PROTEIN = Protein("example", "MKTAYIAKQRQI")
 _PARTNER = Protein("partner", "GSHMLEDPVDAF")

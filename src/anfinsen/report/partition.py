@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from anfinsen.data.partition import Parted
-from anfinsen.data.roles import SPLIT
 from anfinsen.errors import UsageError
 from anfinsen.report.tables import write_refused, written_beside
+from anfinsen.tables.partition import Parted
+from anfinsen.tables.roles import SPLIT
 
 REFUSED = "refused.csv"
 _MARKS = {"error": "[bold red]Error:[/] ", "warning": "[yellow]Warning:[/] ", "info": ""}

@@ -20,8 +20,8 @@ from anfinsen.report.answer import plain
 from anfinsen.report.heat import Section, shade, write_page
 from anfinsen.report.tables import write_refused, write_table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer
 from anfinsen.tasks.interaction import TASK, YES
-from anfinsen.tasks.targets import Answer
 
 COLUMNS = ("a", "b", "score", "low", "high")
 PAIRS, PAGE, REFUSED = "pairs.csv", "report.html", "refused.csv"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from anfinsen.drawing.plots import THIN
+from anfinsen.drawing.small import quantity_short
 from anfinsen.inference.behaviour import MEASURED_WITHIN, OPTIMA, Behaviour, Curve, Interval
 from anfinsen.report.answer import coverage, percent, quantity
-from anfinsen.report.draw import quantity_short
-from anfinsen.report.plots import THIN
 from anfinsen.structure.conditions import CONDITIONS, Condition
 from anfinsen.structure.thermodynamics import AIR_PRESSURE
 from anfinsen.structure.titration import charge

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from anfinsen.drawing.small import score_dots
 from anfinsen.hub.record import TaskRecord
-from anfinsen.report.draw import score_dots
 from anfinsen.report.glossary import anchor
 from anfinsen.report.standing import Standing, find_standing, metric_title
 from anfinsen.tasks.base import Task

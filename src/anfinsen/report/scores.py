@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 
 from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.hub.bundle import Bundle
-from anfinsen.hub.record import BODY_SUITES, Lead, Score
+from anfinsen.hub.record import BODY_SUITES, TRAINING_SUITE, Lead, Score
 from anfinsen.report.standing import find_standing
+from anfinsen.targets.metrics import lower_is_better
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.metrics import lower_is_better
 
 _HEAD = [
     "| task | test split | n | score | ours (95 % interval) | best simple baseline | lead | best published |",
@@ -30,7 +30,7 @@ def headlines(bundles: Sequence[Scored]) -> str:
     """One row a task: its first score on its first test split, as reports and pages show it."""
     rows = list(_HEAD)
     for label, scores in _answered(bundles):
-        for task in dict.fromkeys(score.task for score in scores if score.suite not in BODY_SUITES):
+        for task in dict.fromkeys(score.task for score in scores if score.suite not in (*BODY_SUITES, TRAINING_SUITE)):
             asked = [score for score in scores if score.task == task]
             known = task in TASKS  # a fold has scores and is no task of its own
             standing = find_standing(asked, TASKS[task] if known else None)

@@ -28,10 +28,10 @@ from anfinsen.report.glossary import anchor
 from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.tables import Row, write_refused, write_table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer
 from anfinsen.tasks.affinity import TERMS as AFFINITY_TERMS
 from anfinsen.tasks.affinity import say
 from anfinsen.tasks.screening import HONEST, QUESTION, TERMS
-from anfinsen.tasks.targets import Answer
 
 SCALE = (4.0, 11.0)
 """Ends of the picture's axis, in pKd."""

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from anfinsen.drawing.scene import LEGEND, chimerax_script, numbers, pdb_text, picture, pymol_script, strips
 from anfinsen.errors import InputError
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.sites import TERMS, Site, SiteAnswer, headline, say
 from anfinsen.report.answer import plain
 from anfinsen.report.paper import make_template, write_page
-from anfinsen.report.scene import LEGEND, chimerax_script, numbers, pdb_text, picture, pymol_script, strips
 from anfinsen.report.tables import Cell, Row, safe_name, write_refused, write_table, written_beside
 from anfinsen.tasks.ligand_sites import HELD, LETTERS, TASK
 

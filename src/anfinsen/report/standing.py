@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from anfinsen.drawing.small import Dot, Mark, score_figure
 from anfinsen.hub.record import Lead, Score
-from anfinsen.report.draw import Dot, Mark, score_figure
+from anfinsen.targets.metrics import lower_is_better
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.metrics import lower_is_better
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from anfinsen.errors import InputError
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report.answer import called, kind_of
 from anfinsen.structure.protein import Message
-from anfinsen.tasks.targets import Answer
+from anfinsen.targets.base import Answer
 
 Cell = str | int | float | None
 Row = dict[str, Cell]

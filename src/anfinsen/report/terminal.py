@@ -13,10 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from anfinsen.drawing.small import score_figure
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report.answer import brief, confidence, kind_of, nearness, plain, sentence
-from anfinsen.report.draw import score_figure
 from anfinsen.report.grouping import arranged, leaders
 from anfinsen.report.standing import find_standing, metric_title
 from anfinsen.tasks.base import Task

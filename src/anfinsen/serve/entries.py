@@ -1,8 +1,8 @@
 """The route that gets proteins by their ids, from UniProt, the PDB and AlphaFold DB; it leaves this machine.
 
 Nothing is asked of others unless somebody asks for an id here, and then only the id is told, and only to its house:
-which words are ids and which hosts are asked is settled in `data.sources`. What comes is handed to the asker as text,
-who asks about it as about any other; no file of it is kept.
+which words are ids and which hosts are asked is settled in `reading.sources`. What comes is handed back as text, to be
+asked about as any other; no file of it is kept.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 from pydantic import Field
 
-from anfinsen.data.sources import HOSTS, TITLES, Entry, Fetcher, find_entry
 from anfinsen.errors import InputError
 from anfinsen.limits import Limits
+from anfinsen.reading.sources import HOSTS, TITLES, Entry, Fetcher, find_entry
 from anfinsen.serve.contract import Asked, Named, Problem, Told
 from anfinsen.serve.problem import of_record
 

@@ -17,9 +17,9 @@ from anfinsen.report.card import make_card
 from anfinsen.report.grouping import group_of
 from anfinsen.report.page import invented, shortened
 from anfinsen.report.standing import find_standing, metric_title
+from anfinsen.targets.base import Number
+from anfinsen.targets.values import Values
 from anfinsen.tasks.base import GROUPS, Task
-from anfinsen.tasks.targets import Number
-from anfinsen.tasks.values import Values
 
 MOST_NAMES = 40
 """Class names that a schema lists; more are told as text."""

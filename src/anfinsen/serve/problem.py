@@ -13,8 +13,8 @@ from typing import Any
 from fastapi import Response
 from starlette.exceptions import HTTPException
 
-from anfinsen.data.raw import printable
 from anfinsen.errors import AnfinsenError, InputError, UnknownNameError, suggest
+from anfinsen.reading.raw import printable
 from anfinsen.serve.contract import Chain, Problem, Question, Refusal
 
 _LARGEST_SHOWN = 80

@@ -15,11 +15,11 @@ from typing import Any
 import numpy
 
 from anfinsen.data.example import Example
-from anfinsen.data.raw import RawRecord, place, refuse_name
-from anfinsen.data.readers import Merged, read_examples, read_records
-from anfinsen.data.tables import refuse_impossible
 from anfinsen.errors import InputError, UnknownNameError, UsageError
 from anfinsen.limits import LIMITS, Limits
+from anfinsen.reading.raw import RawRecord, place, refuse_name
+from anfinsen.reading.readers import Merged, read_examples, read_records
+from anfinsen.reading.tables import refuse_impossible
 from anfinsen.serve.contract import Chain, Item, Proteins, Question
 from anfinsen.serve.problem import Refused, of_record, refuse
 from anfinsen.structure.backbone import Backbone

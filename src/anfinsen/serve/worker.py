@@ -26,11 +26,11 @@ from typing import Any
 
 from anfinsen import __version__, runtime
 from anfinsen.data.example import Example
-from anfinsen.data.raw import printable
 from anfinsen.errors import AnfinsenError, InputError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
 from anfinsen.inference.predictor import Predictor, tasks_of
+from anfinsen.reading.raw import printable
 from anfinsen.report.html import write_report
 from anfinsen.report.origin import origin
 from anfinsen.serve.closer import Closer

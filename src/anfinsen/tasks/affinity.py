@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
 from anfinsen.errors import UndefinedScoreError
+from anfinsen.targets.base import Answer
+from anfinsen.targets.metrics import LEVEL, Estimate
 from anfinsen.tasks.base import Published
-from anfinsen.tasks.metrics import LEVEL, Estimate
-from anfinsen.tasks.targets import Answer
 
 Floats = NDArray[numpy.float64]
 Places = NDArray[numpy.int64]

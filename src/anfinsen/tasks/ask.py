@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anfinsen.data.batch import bucket, lengths_of, pack_examples
 from anfinsen.data.example import Example
-from anfinsen.data.familiarity import Familiarity
+from anfinsen.kinship.familiarity import Familiarity
 from anfinsen.models.fast import quicken
 from anfinsen.models.network import Network
 from anfinsen.tasks.base import Task

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from anfinsen.data.batch import Batch, pack_examples
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.data.nets import Net, make_net
 from anfinsen.models.heads import HeadKind
 from anfinsen.models.network import HeadShape
 from anfinsen.registry import Registry
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.graph import ground_of
-from anfinsen.tasks.targets import Answer, Calibration, Floats, Target
+from anfinsen.targets.base import Answer, Calibration, Floats, Target
 
 GROUPS: Mapping[str, str] = {
     "function": "What it does",

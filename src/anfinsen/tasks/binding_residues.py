@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer
+from anfinsen.targets.sites import add_scores
+from anfinsen.targets.tracks import Tracks
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.sites import add_scores
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.tracks import Tracks
 
 _HELD = {"metal": "a metal", "nucleic": "DNA or RNA", "small": "a small molecule"}
 

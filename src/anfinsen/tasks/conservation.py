@@ -14,11 +14,11 @@ from __future__ import annotations
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.catalog import Table
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Tokens
+from anfinsen.targets.metrics import METRICS, Metric, Pairs
+from anfinsen.targets.sites import two_state_mcc
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.metrics import METRICS, Metric, Pairs
-from anfinsen.tasks.sites import two_state_mcc
-from anfinsen.tasks.targets import Answer, Tokens
 
 _GRADES = "123456789"
 _CONSERVED = 6

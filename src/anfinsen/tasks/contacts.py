@@ -19,15 +19,15 @@ from typing import Any
 import numpy
 
 from anfinsen.data.batch import crop
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.data.folds import fold_examples
 from anfinsen.errors import UnknownNameError
 from anfinsen.models.network import HeadShape
 from anfinsen.models.pair_trunk import TrunkConfig
+from anfinsen.sets.catalog import Table
+from anfinsen.sets.folds import fold_examples
+from anfinsen.targets.base import Answer
+from anfinsen.targets.distances import LONG, Distances
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.distances import LONG, Distances
-from anfinsen.tasks.targets import Answer
 
 
 @dataclass(frozen=True)

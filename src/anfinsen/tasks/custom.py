@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy
 
 from anfinsen.config import Config
-from anfinsen.data.answers import Kind
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.data.labelled import Labelled
 from anfinsen.errors import UnknownNameError
+from anfinsen.sets.catalog import Table
+from anfinsen.tables.answers import Kind
+from anfinsen.tables.labelled import Labelled
+from anfinsen.targets.base import Answer, Label, Number, Target, Tokens
+from anfinsen.targets.labels import Labels
+from anfinsen.targets.values import Values
 from anfinsen.tasks.base import TASKS, Condition, Task
-from anfinsen.tasks.labels import Labels
-from anfinsen.tasks.targets import Answer, Label, Number, Target, Tokens
-from anfinsen.tasks.values import Values
 
 UNEVEN = 1.5
 """So many times as many rows must the commonest class have before classes are weighted."""

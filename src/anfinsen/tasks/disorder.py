@@ -18,13 +18,13 @@ from dataclasses import dataclass
 import numpy
 import polars
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.errors import UnknownNameError
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer
+from anfinsen.targets.values import Values
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.values import Values
 
 _TEST = "cluster-test"
 _FOLDED, _LOOSE = 8.0, 3.0

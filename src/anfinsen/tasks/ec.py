@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.tasks.annotation import LEVELS, level_of, shortened
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.annotation import LEVELS, level_of, shortened
+from anfinsen.targets.base import Answer
+from anfinsen.targets.hierarchy import Hierarchy, read_split
+from anfinsen.targets.tree import UNKNOWN_NAME, Tree
 from anfinsen.tasks.base import Published
-from anfinsen.tasks.hierarchy import Hierarchy, read_split
 from anfinsen.tasks.recall import RecallingTask
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.tree import UNKNOWN_NAME, Tree
 
 NEAR = 0.4
 """Identity of the nearest training protein from which homology alone is usually enough."""

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 import polars
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.annotation import ASPECTS, aspect_of
-from anfinsen.tasks.hierarchy import Hierarchy, read_split
+from anfinsen.targets.annotation import ASPECTS, aspect_of
+from anfinsen.targets.base import Answer
+from anfinsen.targets.hierarchy import Hierarchy, read_split
+from anfinsen.targets.terms import CALLED, Terms
 from anfinsen.tasks.recall import RecallingTask
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.terms import CALLED, Terms
 
 BELOW = "below-40-identity"
 _MOST = 3

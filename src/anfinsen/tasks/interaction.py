@@ -26,15 +26,15 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.errors import UnknownNameError
 from anfinsen.models.network import HeadShape
 from anfinsen.models.recall import Recall
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import SHIFT, Answer, Calibration, Floats, Label
 from anfinsen.tasks.base import Published, Task
 from anfinsen.tasks.meeting import QUESTIONS, Meeting
-from anfinsen.tasks.targets import SHIFT, Answer, Calibration, Floats, Label
 
 NO, YES = "apart", "interact"
 KNOWN = "known"

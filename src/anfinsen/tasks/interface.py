@@ -20,17 +20,17 @@ from dataclasses import dataclass, replace
 import numpy
 import polars
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
 from anfinsen.data.nets import Net, make_net
 from anfinsen.errors import UnknownNameError
+from anfinsen.sets.catalog import Table
 from anfinsen.structure.backbone import ATOMS, from_alphas
 from anfinsen.structure.graph import GROUNDS
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer
+from anfinsen.targets.sites import add_scores
+from anfinsen.targets.tracks import Tracks
 from anfinsen.tasks.base import FORGET, Published, Task
-from anfinsen.tasks.sites import add_scores
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.tracks import Tracks
 
 _TRACK = "interface"
 _VALID_IN = 6

@@ -24,16 +24,16 @@ from importlib import resources
 import numpy
 import polars
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.data.holo import Holo, backbones_of, excluded, load_holo
 from anfinsen.errors import UnknownNameError
+from anfinsen.sets.catalog import Table
+from anfinsen.sets.holo import Holo, backbones_of, excluded, load_holo
 from anfinsen.structure.graph import GROUNDS, rumours
 from anfinsen.structure.protein import Protein
+from anfinsen.targets.base import Answer
+from anfinsen.targets.sites import add_scores
+from anfinsen.targets.tracks import Tracks
 from anfinsen.tasks.base import FORGET, Published, Task
-from anfinsen.tasks.sites import add_scores
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.tracks import Tracks
 
 DRUG = "drug"
 """The track of any drug-like ligand."""

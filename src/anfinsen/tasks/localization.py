@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.data.neighbours import Reach
+from anfinsen.kinship.neighbours import Reach
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Label
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.targets import Answer, Label
 
 _PLACES = {
     "Cell membrane": "in the cell membrane, facing the outside world",

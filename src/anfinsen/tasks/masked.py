@@ -17,11 +17,11 @@ import numpy
 
 from anfinsen.data.alphabet import MASKED_LETTER, RESIDUES, TOKENS
 from anfinsen.data.batch import Batch, crop
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.data.shards import Shards
+from anfinsen.sets.catalog import Table
+from anfinsen.sets.shards import Shards
+from anfinsen.targets.base import UNKNOWN, Answer, Calibration, Floats, Tokens, softmax
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.targets import UNKNOWN, Answer, Calibration, Floats, Tokens, softmax
 
 POSE_SEED = 20_000
 """Seed of the hidden residues in validation and benchmark."""

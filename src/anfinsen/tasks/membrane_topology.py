@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer
+from anfinsen.targets.segments import Segments, segments
+from anfinsen.targets.topology import CROSSING, GRAMMAR, HELIX, INSIDE, OUTSIDE, SIGNAL, STRAND
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.segments import Segments, segments
-from anfinsen.tasks.targets import Answer
-from anfinsen.tasks.topology import CROSSING, GRAMMAR, HELIX, INSIDE, OUTSIDE, SIGNAL, STRAND
 
 
 @dataclass(frozen=True)

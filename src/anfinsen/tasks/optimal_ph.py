@@ -11,9 +11,9 @@ the scores by bands of identity tell more than the score over all.
 
 from __future__ import annotations
 
-from anfinsen.data.catalog import Table
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Number
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.targets import Answer, Number
 
 
 def _say(answer: Answer) -> str:

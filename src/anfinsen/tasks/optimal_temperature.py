@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Number
 from anfinsen.tasks.base import Condition, Published, Task
-from anfinsen.tasks.targets import Answer, Number
 
 _ALONE = "test-sequence-only"
 

@@ -15,11 +15,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Calibration, Floats
+from anfinsen.targets.tracks import NONE, Tracks
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.targets import Answer, Calibration, Floats
-from anfinsen.tasks.tracks import NONE, Tracks
 
 _ASKED = frozenset("ST")
 _NAME = "phosphate"

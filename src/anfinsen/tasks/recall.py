@@ -14,12 +14,12 @@ import numpy
 from torch import nn
 
 from anfinsen.data.example import Example
-from anfinsen.data.homology import Library
+from anfinsen.kinship.homology import Library
 from anfinsen.models.recall import Recall
+from anfinsen.targets.base import Floats
+from anfinsen.targets.hierarchy import Hierarchy
+from anfinsen.targets.voices import Shares, Voices
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.hierarchy import Hierarchy
-from anfinsen.tasks.targets import Floats
-from anfinsen.tasks.voices import Shares, Voices
 
 
 @dataclass(frozen=True)

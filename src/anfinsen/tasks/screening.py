@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from anfinsen.errors import UndefinedScoreError
-from anfinsen.tasks.metrics import LEVEL, Estimate
+from anfinsen.targets.metrics import LEVEL, Estimate
 
 Floats = NDArray[numpy.float64]
 Flags = NDArray[numpy.bool_]

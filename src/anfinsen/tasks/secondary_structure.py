@@ -11,9 +11,9 @@ and CASP14 targets (Elnaggar et al. 2021); residues without coordinates are not 
 
 from __future__ import annotations
 
-from anfinsen.data.catalog import Table
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Tokens
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.targets import Answer, Tokens
 
 
 def _say(answer: Answer) -> str:

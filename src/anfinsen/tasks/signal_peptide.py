@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from anfinsen.data.batch import Batch
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer
+from anfinsen.targets.cleavage import Cut
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.cleavage import Cut
-from anfinsen.tasks.targets import Answer
 
 WHOLE, CUT = "no signal peptide", "signal peptide"
 _SIGNAL, _UNKNOWN = "S", "U"

@@ -17,11 +17,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from anfinsen.data.catalog import Table
 from anfinsen.data.example import Example
-from anfinsen.data.neighbours import Reach
+from anfinsen.kinship.neighbours import Reach
+from anfinsen.sets.catalog import Table
+from anfinsen.targets.base import Answer, Label
 from anfinsen.tasks.base import Published, Task
-from anfinsen.tasks.targets import Answer, Label
 
 CLUMPS, DISSOLVES = "insoluble", "soluble"
 _PARTS = 5

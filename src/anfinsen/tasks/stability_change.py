@@ -25,11 +25,11 @@ from functools import cache
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.assays import STABILITY
 from anfinsen.data.substitutions import Surroundings, Weights, ends_of, state_terms
 from anfinsen.data.variants import Variant
+from anfinsen.sets.assays import STABILITY
+from anfinsen.targets.base import Answer, Number
 from anfinsen.tasks.base import Condition, Task
-from anfinsen.tasks.targets import Answer, Number
 
 WEIGHTS = "stability_change.json"
 SMALL = 0.5

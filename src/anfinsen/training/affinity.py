@@ -26,7 +26,7 @@ from anfinsen.models.binding import NARROWEST, REGIMES, BindingModel, Drugs, Flo
 from anfinsen.models.likeness import Axes, nearness, usual_scale
 from anfinsen.models.memory import RIDGE_CLUES, Likeness, Memory, Places
 from anfinsen.models.trees import Trees
-from anfinsen.tasks.targets import conformal_quantile
+from anfinsen.targets.base import conformal_quantile
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How much the trees may count, a ridge having the rest."""
@@ -59,7 +59,7 @@ class AffinityConfig(Config):
 
 @dataclass(frozen=True)
 class Sides:
-    """All drugs and proteins of a table as numbers, and which of them must stay together (see `data.affinity`)."""
+    """All drugs and proteins of a table as numbers, and which of them must stay together (see `sets.affinity`)."""
 
     fragments: Floats
     profiles: Floats

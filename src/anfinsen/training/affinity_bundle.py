@@ -15,16 +15,16 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.affinity import OFFICIAL, Affinities, AffinityTable, drug_groups, protein_groups, split
 from anfinsen.data.example import Example
-from anfinsen.data.profile import profiles, word_weights
-from anfinsen.data.splits import TEST, Places
 from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.errors import InputError
 from anfinsen.hub.affinity import AffinityBundle, AffinityRecord, hashed
 from anfinsen.hub.body import body_hash
 from anfinsen.inference.embedder import Embedder
+from anfinsen.kinship.profile import profiles, word_weights
+from anfinsen.kinship.splits import TEST, Places
+from anfinsen.sets.affinity import OFFICIAL, Affinities, AffinityTable, drug_groups, protein_groups, split
 from anfinsen.structure.protein import Protein
 from anfinsen.training.affinity import AffinityConfig, Sides, fit
 

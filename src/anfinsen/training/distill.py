@@ -22,7 +22,6 @@ from anfinsen import runtime
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
-from anfinsen.data.readers import read_examples
 from anfinsen.distributed.strategy import Strategy
 from anfinsen.errors import ConfigError, InputError, UnknownNameError, UsageError
 from anfinsen.hub.body import bare
@@ -32,6 +31,7 @@ from anfinsen.models.backbones import load_body
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.models.shrinking import cut_head, shrunk
+from anfinsen.reading.readers import read_examples
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.ask import validation_loss
 from anfinsen.training.apprentice import Apprentice, MatchConfig, Tuition, correlation

@@ -33,11 +33,11 @@ from anfinsen.models.heads import MaskedHead, PooledHead, ResidueHead
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.models.windows import windows_of
 from anfinsen.structure.geometry import CONTACT, distances
+from anfinsen.targets.base import Answer
+from anfinsen.targets.distances import LONG, Distances, betas_of
+from anfinsen.targets.metrics import Estimate, difference, measure
 from anfinsen.tasks import Task
 from anfinsen.tasks.ask import ask
-from anfinsen.tasks.distances import LONG, Distances, betas_of
-from anfinsen.tasks.metrics import Estimate, difference, measure
-from anfinsen.tasks.targets import Answer
 
 ROUNDS = 5
 """Rounds of the stopwatch; each model runs once a round."""

@@ -22,12 +22,12 @@ from torch.nn import functional
 from anfinsen import runtime
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example, proteins_of
-from anfinsen.data.neighbours import Reach
 from anfinsen.data.store import read_store
 from anfinsen.hub.body import round_weights
 from anfinsen.hub.bundle import TAUGHT, Bundle
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.embedder import Embedder, embed_file
+from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.network import Network
 from anfinsen.models.pairing import PairingHead
 from anfinsen.structure.protein import Protein

@@ -8,10 +8,10 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from anfinsen.config import Config, read_toml
-from anfinsen.data.labelled import TableConfig
 from anfinsen.errors import ConfigError
 from anfinsen.models.adapters import AdapterConfig
 from anfinsen.models.encoder import EncoderConfig
+from anfinsen.tables.labelled import TableConfig
 from anfinsen.training.engine import TrainConfig
 from anfinsen.training.heat import Heat
 

@@ -20,19 +20,19 @@ from anfinsen import runtime
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example, proteins_of
-from anfinsen.data.neighbours import Reach
-from anfinsen.data.shards import Shards
 from anfinsen.distributed.strategy import Strategy
 from anfinsen.errors import ConfigError, UsageError, suggest
 from anfinsen.hub.body import bare, round_weights
 from anfinsen.hub.bundle import MASKED, TAUGHT, Bundle
 from anfinsen.hub.record import TaskRecord
+from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.adapters import adapted, merged
 from anfinsen.models.backbones import PublicBody, load_body
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.growth import grown
 from anfinsen.models.network import HeadShape, NativeBody, Network
+from anfinsen.sets.shards import Shards
 from anfinsen.tasks import Task
 from anfinsen.tasks.ask import ask, familiarity, validation_loss
 from anfinsen.training.engine import Course, Trainer, Watch

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy
 
-from anfinsen.tasks.metrics import Estimate
+from anfinsen.targets.metrics import Estimate
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.trial import Trials, look
 

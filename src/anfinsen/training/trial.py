@@ -25,9 +25,9 @@ from anfinsen.inference.predictor import answer
 from anfinsen.models.backbones import PublicBody
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.network import Network
+from anfinsen.targets.metrics import Estimate, measure
 from anfinsen.tasks.ask import validation_loss
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.metrics import Estimate, measure
 from anfinsen.training.engine import Watch
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.run import Lesson, adjusted, train

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from anfinsen.tasks.targets import UNKNOWN, Label, Number, Target, Tokens
+from anfinsen.targets.base import UNKNOWN, Label, Number, Target, Tokens
 
 Facts = dict[str, float | str]
 _FIGURES = ("right", "miss", "naive")

@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from anfinsen.data.offered import is_table
 from anfinsen.errors import AnfinsenError, UsageError
 from anfinsen.hub.bundle import Bundle
+from anfinsen.tables.offered import is_table
 from anfinsen.tasks import Task
 from anfinsen.training.audit import Finding, compared
 from anfinsen.training.recipe import Recipe

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.clusters import cluster_split, find_families
-from anfinsen.data.labelled import Labelled, TableConfig
-from anfinsen.data.leaks import BANDS, Finding, Rows, band_of, shared_ids, twins
-from anfinsen.data.relatives import Relatives
-from anfinsen.data.shortcuts import telling_columns, telling_ids
-from anfinsen.data.splits import TEST, TRAIN, VALID, Split, group_split, random_split
 from anfinsen.errors import UsageError
+from anfinsen.kinship.clusters import cluster_split, find_families
+from anfinsen.kinship.leaks import BANDS, Finding, Rows, band_of, shared_ids, twins
+from anfinsen.kinship.relatives import Relatives
+from anfinsen.kinship.shortcuts import telling_columns, telling_ids
+from anfinsen.kinship.splits import TEST, TRAIN, VALID, Split, group_split, random_split
+from anfinsen.tables.labelled import Labelled, TableConfig
 
 FOLDS, FOLD_ROWS = 5, 200
 """Tables of up to so many rows are dealt into so many parts, each of which is the test once."""

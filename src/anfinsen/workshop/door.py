@@ -18,13 +18,13 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.offered import SEQUENCE, SEQUENCE_PAIR, from_lists
 from anfinsen.errors import UsageError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.prediction import Prediction
 from anfinsen.inference.predictor import Predictor, Question
-from anfinsen.tasks.labels import CALLED
+from anfinsen.tables.offered import SEQUENCE, SEQUENCE_PAIR, from_lists
+from anfinsen.targets.labels import CALLED
 from anfinsen.training.recipe import Recipe
 from anfinsen.workshop.fitting import Fitted, fit
 from anfinsen.workshop.plan import make_plan

@@ -22,16 +22,16 @@ from numpy.typing import NDArray
 
 from anfinsen import runtime
 from anfinsen.data.example import Example
-from anfinsen.data.leaks import BANDS
 from anfinsen.distributed.strategy import Strategy
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
+from anfinsen.kinship.leaks import BANDS
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.network import Network
+from anfinsen.targets.base import Answer, Floats, Label, Number, Tokens
 from anfinsen.tasks.ask import ask, validation_loss
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.targets import Answer, Floats, Label, Number, Tokens
 from anfinsen.training.engine import Watch
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.run import train

@@ -11,13 +11,13 @@ from __future__ import annotations
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.clusters import find_families
-from anfinsen.data.labelled import Labelled, TableConfig
-from anfinsen.data.leaks import Finding, Rows, new_partners, repeated_pairs
-from anfinsen.data.relatives import Relatives
-from anfinsen.data.shortcuts import degree_shortcuts, telling_columns
-from anfinsen.data.splits import TEST, TRAIN, VALID, Split, group_split, pair_classes, partner_split, random_split
 from anfinsen.errors import UsageError
+from anfinsen.kinship.clusters import find_families
+from anfinsen.kinship.leaks import Finding, Rows, new_partners, repeated_pairs
+from anfinsen.kinship.relatives import Relatives
+from anfinsen.kinship.shortcuts import degree_shortcuts, telling_columns
+from anfinsen.kinship.splits import TEST, TRAIN, VALID, Split, group_split, pair_classes, partner_split, random_split
+from anfinsen.tables.labelled import Labelled, TableConfig
 from anfinsen.workshop.dealing import Deal, Places, Round, Tell, refuse_twins
 
 CLASSES = {

@@ -21,19 +21,19 @@ from anfinsen.bench.degree import rules_for
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import lengths_of
 from anfinsen.data.example import Example
-from anfinsen.data.labelled import Labelled, read_labelled
-from anfinsen.data.leaks import TWIN
-from anfinsen.data.rows import Whole
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import Score
+from anfinsen.kinship.leaks import TWIN
 from anfinsen.models.backbones import load_body
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.network import HeadShape, Network
+from anfinsen.tables.labelled import Labelled, read_labelled
+from anfinsen.tables.rows import Whole
+from anfinsen.targets.base import Answer
+from anfinsen.targets.metrics import measure
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.custom import Custom, balanced, describe, task_name
-from anfinsen.tasks.metrics import measure
-from anfinsen.tasks.targets import Answer
 from anfinsen.training.recipe import Recipe
 from anfinsen.workshop.dealing import Deal, Places, Round, Tell, deal
 from anfinsen.workshop.partners import deal_pairs

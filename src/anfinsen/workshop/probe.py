@@ -25,10 +25,10 @@ from anfinsen.data.batch import pack_examples
 from anfinsen.data.example import Example
 from anfinsen.models.heads import ChainReader, joined
 from anfinsen.models.network import Network
+from anfinsen.targets.base import Answer, Label, Number
+from anfinsen.targets.labels import Labels
 from anfinsen.tasks.ask import in_groups
 from anfinsen.tasks.base import Task
-from anfinsen.tasks.labels import Labels
-from anfinsen.tasks.targets import Answer, Label, Number
 
 Floats = NDArray[numpy.float64]
 _PULLS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

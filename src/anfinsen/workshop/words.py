@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from anfinsen.data.raw import printable
+from anfinsen.drawing.small import score_figure
 from anfinsen.hub.record import Score
-from anfinsen.report.draw import score_figure
+from anfinsen.reading.raw import printable
 from anfinsen.report.standing import find_standing, metric_title
-from anfinsen.tasks.metrics import METRICS
-from anfinsen.tasks.targets import CLASS_COVERAGE, CLASS_ROWS, FLOOR
+from anfinsen.targets.base import CLASS_COVERAGE, CLASS_ROWS, FLOOR
+from anfinsen.targets.metrics import METRICS
 from anfinsen.workshop.fitting import PROBE, Fitted
 from anfinsen.workshop.plan import Plan
 
