@@ -26,6 +26,7 @@ import numpy
 from anfinsen.bench.contacts import LONG_RANGE, PUBLISHED, SEPARATION, SHARES, Floats, Pairs, pairs_of, precision
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.example import Example
+from anfinsen.hub.body import body_hash
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.distances import TASK, Folder
@@ -77,9 +78,10 @@ def training_structures() -> KnownStructures:
 
 
 def folder_of(network: Network, model: str) -> Folder:
-    """What folds: the network itself if it answers contacts, else the folder that comes with the package."""
-    if TASK not in network.shapes:
-        return Folder.load()
+    """What folds: the folder that comes along, or another network that answers contacts, without its calibration."""
+    embedded = Folder.load()
+    if TASK not in network.shapes or body_hash(network.body) == body_hash(embedded.bundle.network.body):
+        return embedded
     target = TASKS[TASK].target
     return Folder(Bundle(model, network, {TASK: TaskRecord(kind=target.head, size=target.size)}))
 
