@@ -512,7 +512,7 @@ def test_two_drugs_are_set_against_each_other(page: Any) -> None:
     told.wait_for()
     assert re.search(r"less \w+: .[\d.]+ pKd; the intervals (overlap|lie apart)", told.inner_text())
     assert told.locator("img").count() == 2 and "weight" in told.inner_text()
-    page.get_by_text("second less first").first.wait_for()
+    page.get_by_text("second less first").first.wait_for(state="attached")  # the title of a track
 
 
 # Train, learn --------------------------------------------------------------------------------------------------------
