@@ -42,7 +42,7 @@ LONG = (SHORT * 14)[:1000]
 FIRST_CARD_SECONDS = 10
 LINKED_MILLISECONDS = 100
 FRAME_MILLISECONDS = 1000 / 60
-PATIENCE = 300_000
+PATIENCE = 60_000
 DRUGS = "/compare?kind=drugs"
 browser_test = pytest.mark.browser
 
@@ -549,6 +549,8 @@ def test_a_lesson_is_given_by_the_engine_and_the_game_is_played(page: Any) -> No
     page.get_by_role("button", name="Lys").click()
     page.get_by_text("It was Lys (K). You were right. The model put it").wait_for()
     page.get_by_role("button", name="What a protein is to a network").click()
+    page.get_by_role("heading", name="Letters become numbers").wait_for()
+    page.get_by_role("button", name="all of it").click()
     page.get_by_role("heading", name="How it learnt: hide a residue, guess it").wait_for()
 
 
