@@ -20,14 +20,15 @@ function Loss({ steps }: { steps: Step[] }) {
   useEffect(() => {
     const style = getComputedStyle(document.documentElement), ink = style.getPropertyValue("--ink-soft").trim(), line = style.getPropertyValue("--line").trim();
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
+    const room = place.current!; // the page may let go of it before this effect ends
     plot.current = new uPlot({
-      width: place.current!.clientWidth || 600, height: 260, cursor: { drag: { x: false, y: false } }, legend: { live: false },
+      width: room.clientWidth || 600, height: 260, cursor: { drag: { x: false, y: false } }, legend: { live: false },
       scales: { x: { time: false } }, axes: [{ ...axis, label: "step", labelSize: 18 }, { ...axis, size: 54 }],
       series: [{ label: "step" }, { label: "loss it learns from", stroke: style.getPropertyValue("--accent").trim(), width: 1.5 },
         { label: "loss on others", stroke: style.getPropertyValue("--warm").trim(), width: 2, spanGaps: true, points: { show: true, size: 6 } }],
-    }, [[], [], []], place.current!);
-    const watch = new ResizeObserver(() => plot.current?.setSize({ width: place.current!.clientWidth, height: 260 }));
-    watch.observe(place.current!);
+    }, [[], [], []], room);
+    const watch = new ResizeObserver(() => plot.current?.setSize({ width: room.clientWidth, height: 260 }));
+    watch.observe(room);
     return () => { watch.disconnect(); plot.current?.destroy(); };
   }, [tone]);
   useEffect(() => {
