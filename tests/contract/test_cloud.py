@@ -158,8 +158,11 @@ def test_the_rights_are_enough_for_a_part_of_a_job_and_for_nothing_else(
     import boto3
     import httpx2
     from botocore.exceptions import ClientError
+    from moto import settings
     from moto.server import ThreadedMotoServer
 
+    # a request below changes this for the whole process; what it was stands again after the test
+    monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", settings.INITIAL_NO_AUTH_ACTION_COUNT)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "root")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
