@@ -6,6 +6,7 @@ Matrix and penalties (11 to open a gap, 1 to go on) are those of BLAST and MMseq
 from __future__ import annotations
 
 import string
+from typing import Any, TypeVar
 
 import numpy
 from biotite.sequence import ProteinSequence
@@ -17,10 +18,11 @@ from anfinsen.kinship.neighbours import words
 GAPS = (-11, -1)
 """What opening a gap costs, and each further residue of it."""
 LAMBDA, K = 0.267, 0.041
-"""How scores with these penalties turn into E-values (Karlin & Altschul 1990, constants of BLAST)."""
+"""What scores with these penalties are worth (Karlin & Altschul 1990, constants of BLAST)."""
 _COMPARED_AS = {"U": "C", "O": "K", "J": "L"}
 
 Places = NDArray[numpy.int64]
+Scores = TypeVar("Scores", float, NDArray[numpy.floating[Any]])
 
 
 def as_biotite(chain: str) -> ProteinSequence:
@@ -32,6 +34,16 @@ def as_biotite(chain: str) -> ProteinSequence:
     sequence = ProteinSequence()
     sequence.code = _CODES[numpy.frombuffer(chain.encode("ascii"), dtype=numpy.uint8)]
     return sequence
+
+
+def e_value(score: Scores, asked: int, residues: int) -> Scores:
+    """How many alignments of such a score a chain of `asked` residues would find by chance among so many residues.
+
+    >>> 0.001 < e_value(70, 300, 100_000) < 0.01
+    True
+    """
+    expected: Scores = K * asked * residues * numpy.exp(-LAMBDA * score)
+    return expected
 
 
 def placed_words(chain: str, length: int) -> tuple[Places, Places]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.bits import pack_letters, pair_table, unpack_letters
-from anfinsen.kinship.blosum import GAPS, LAMBDA, K, as_biotite, placed_words
+from anfinsen.kinship.blosum import GAPS, LAMBDA, K, as_biotite, e_value, placed_words
 from anfinsen.structure.protein import Protein
 
 PROVEN = 1e-3
@@ -89,8 +89,8 @@ class Library:
         aligned = trace[(trace >= 0).all(axis=1)]
         same = (asked.code[aligned[:, 0]] == other.code[aligned[:, 1]]).sum()
         bits = (LAMBDA * score - numpy.log(K)) / numpy.log(2)
-        e_value = K * len(asked) * self.residues * float(numpy.exp(-LAMBDA * score))
-        return Hit(place, float(same / len(trace)), float(bits), e_value)
+        expected = float(e_value(score, len(asked), self.residues))
+        return Hit(place, float(same / len(trace)), float(bits), expected)
 
     def _candidates(self, sequence: str) -> list[tuple[int, int]]:
         """The proteins that share the most rare words with a sequence along one diagonal, and that diagonal."""

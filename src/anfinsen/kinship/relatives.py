@@ -23,7 +23,7 @@ from biotite.sequence.align import SubstitutionMatrix, align_banded
 from numpy.typing import NDArray
 
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.kinship.blosum import GAPS, LAMBDA, K, as_biotite, placed_words
+from anfinsen.kinship.blosum import GAPS, as_biotite, e_value, placed_words
 from anfinsen.kinship.neighbours import least_shared
 
 COVERAGE = 0.5
@@ -159,8 +159,8 @@ class Relatives:
         trace = best[0].trace
         aligned = trace[(trace >= 0).all(axis=1)]
         letters = [self._codes[chain].code[aligned[:, side]] for side, chain in enumerate((one, other))]
-        e_value = K * min(length) * self.residues * float(numpy.exp(-LAMBDA * best[0].score))
-        return Kinship(float((letters[0] == letters[1]).sum() / len(trace)), len(aligned) / min(length), e_value)
+        expected = float(e_value(best[0].score, min(length), self.residues))
+        return Kinship(float((letters[0] == letters[1]).sum() / len(trace)), len(aligned) / min(length), expected)
 
 
 class _Index:

@@ -15,12 +15,11 @@ from functools import cache
 
 import numpy
 import polars
-from biotite.sequence.align import SubstitutionMatrix, align_optimal
 from numpy.typing import NDArray
 
 from anfinsen.data.variants import SEPARATOR, Substitution, Variant, parse_variant
 from anfinsen.errors import InputError, MissingDataError
-from anfinsen.kinship.blosum import GAPS, as_biotite
+from anfinsen.kinship.alignment import aligned
 from anfinsen.kinship.relatives import Relatives
 from anfinsen.kinship.splits import group_split
 from anfinsen.sets.catalog import Table
@@ -187,7 +186,4 @@ def _places(chain: str, precursor: str) -> dict[int, int]:
     start = precursor.find(chain)
     if start >= 0:
         return {start + at: at for at in range(1, len(chain) + 1)}
-    one, other = as_biotite(chain), as_biotite(precursor)
-    matrix = SubstitutionMatrix.std_protein_matrix()
-    (found,) = align_optimal(one, other, matrix, gap_penalty=GAPS, local=True, max_number=1)
-    return {int(there) + 1: int(at) + 1 for at, there in found.trace if at >= 0 and there >= 0}
+    return {there + 1: at for at, there in enumerate(aligned(chain, precursor).tolist(), 1) if there >= 0}

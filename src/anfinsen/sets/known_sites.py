@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Self
 
 import numpy
-from biotite.sequence.align import SubstitutionMatrix, align_optimal
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from anfinsen.errors import BundleError
-from anfinsen.kinship.blosum import GAPS, as_biotite
+from anfinsen.kinship.alignment import aligned
 from anfinsen.kinship.homology import Library
 from anfinsen.sets.holo import Holo
 
@@ -81,7 +80,6 @@ class KnownSites:
     def __init__(self, library: Library, owners: Places, ligands: Sequence[str], residues: Sequence[Places]) -> None:
         self.library = library
         self.owners, self.ligands, self.residues = owners, tuple(ligands), tuple(residues)
-        self._matrix = SubstitutionMatrix.std_protein_matrix()
 
     def __len__(self) -> int:
         """How many ligands it holds."""
@@ -145,11 +143,7 @@ class KnownSites:
 
     def _placed(self, sequence: str, other: str) -> dict[int, int]:
         """For each aligned residue of the other chain the residue of the asked one."""
-        best = align_optimal(
-            as_biotite(sequence), as_biotite(other), self._matrix, gap_penalty=GAPS, local=True, max_number=1
-        )
-        trace = best[0].trace if best else numpy.zeros((0, 2), dtype=numpy.int64)
-        return {int(theirs): int(ours) for ours, theirs in trace[(trace >= 0).all(1)].tolist()}
+        return {theirs: ours for ours, theirs in enumerate(aligned(sequence, other).tolist()) if theirs >= 0}
 
 
 @cache

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from anfinsen.errors import BundleError
 from anfinsen.kinship.alignment import MATRIX, Aligner, trace_of
-from anfinsen.kinship.blosum import LAMBDA, K, as_biotite
+from anfinsen.kinship.blosum import as_biotite, e_value
 from anfinsen.kinship.homology import DOUBTFUL, Library
 from anfinsen.sets.folds import betas_from_alphas
 from anfinsen.structure.lending import Template
@@ -92,7 +92,7 @@ class KnownStructures:
         if not len(self):
             return []
         scores = self._aligner.scores(sequence)
-        surprise = K * len(sequence) * self.library.residues * numpy.exp(-LAMBDA * scores)
+        surprise = e_value(scores.astype(numpy.float64), len(sequence), self.library.residues)
         best = [int(place) for place in numpy.argsort(-scores, kind="stable")[:most]]
         return [self._template(sequence, one, float(surprise[one])) for one in best if surprise[one] <= DOUBTFUL]
 

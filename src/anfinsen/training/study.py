@@ -35,6 +35,11 @@ _Asked = tuple[int | None, Settings]
 """The place in the study of what was asked for, None of the recipe itself, and what it tries."""
 
 
+def folder_of(number: int) -> str:
+    """The name of a trial's folder within the sweep's."""
+    return f"trial-{number}"
+
+
 @dataclass(frozen=True)
 class Tried:
     """One trial that came to an end: its number, its settings and its validation loss, None where it ran away."""
@@ -48,7 +53,7 @@ class Tried:
     @property
     def folder(self) -> str:
         """The name of its folder within the sweep's."""
-        return f"trial-{self.number}"
+        return folder_of(self.number)
 
 
 @dataclass(frozen=True)

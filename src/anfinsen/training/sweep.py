@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from anfinsen.errors import AnfinsenError
 from anfinsen.training.recipe import Recipe
 from anfinsen.training.space import with_settings
-from anfinsen.training.study import Journal, Swept, Tried
+from anfinsen.training.study import Journal, Swept, Tried, folder_of
 
 if TYPE_CHECKING:
     from anfinsen.distributed.ray import Cluster
@@ -47,7 +47,7 @@ def sweep(recipe: Recipe, folder: Path, trials: int, attempt: Try, *, tell: Tell
         tell(tried)
     while len(journal.ended) < trials:
         number, settings = journal.ask()
-        valid = _attempt(attempt, with_settings(journal.plain, settings), _place(folder, number))
+        valid = _attempt(attempt, with_settings(journal.plain, settings), folder / folder_of(number))
         tell(journal.keep(number, valid))
     return journal.swept()
 
@@ -91,16 +91,12 @@ def _answering(
     attempt = make()
 
     def answer(question: Question, look: Look) -> float | None:
-        place = _place(folder, question["number"])
+        place = folder / folder_of(question["number"])
         return _attempt(
             lambda one, place: attempt(one, place, look), with_settings(recipe, question["settings"]), place
         )
 
     return answer
-
-
-def _place(folder: Path, number: int) -> Path:
-    return folder / f"trial-{number}"
 
 
 def _attempt(attempt: Try, recipe: Recipe, folder: Path) -> float | None:
