@@ -39,7 +39,7 @@ def as_biotite(chain: str) -> ProteinSequence:
 def e_value(score: Scores, asked: int, residues: int) -> Scores:
     """How many alignments of such a score a chain of `asked` residues would find by chance among so many residues.
 
-    >>> 0.001 < e_value(70, 300, 100_000) < 0.01
+    >>> bool(0.001 < e_value(70, 300, 100_000) < 0.01)
     True
     """
     expected: Scores = K * asked * residues * numpy.exp(-LAMBDA * score)
