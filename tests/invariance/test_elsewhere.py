@@ -274,6 +274,7 @@ def test_two_that_fetch_at_once_never_see_half_a_folder(tmp_path: Path, body: Pa
         ("gs://bucket/run", "gs://bucket/run"),
         (Path("memory://run"), "memory://run"),
         ("file:///run/here", "file:///run/here"),
+        (Path("file:///run/here"), "file:///run/here"),
         (Path("C:/runs"), None),
         ("runs/mine", None),
         (Path("runs:old/mine"), None),

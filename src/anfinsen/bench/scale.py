@@ -39,8 +39,8 @@ from anfinsen.models.network import Network
 from anfinsen.sets.screening import load_targets
 from anfinsen.tasks import TASKS
 
-PROTEINS, MOLECULES, STEPS = 384, 8192, 6
-"""The larger sizes. A screen deals 4,096 rows at a time, so two workers have one block each."""
+PROTEINS, MOLECULES, STEPS = 1024, 8192, 6
+"""The larger sizes. Jobs deal 256 proteins or 4,096 molecules at a time, so two workers have equally many blocks."""
 ROUNDS = 3
 CREWS = {"workers-1": 1, "workers-2": 2}
 _SEED = 4096

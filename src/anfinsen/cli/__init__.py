@@ -53,7 +53,7 @@ from anfinsen.cli import (
     teaching,
     trying,
 )
-from anfinsen.cli.screen import app, notices, screen
+from anfinsen.cli.screen import app, notices, screen, tell
 from anfinsen.errors import AnfinsenError, InputError, StoppedError
 
 __all__ = [
@@ -107,7 +107,7 @@ def main() -> None:
         notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")
         sys.exit(1)
     except StoppedError as error:
-        notices.print(escape(str(error)))
+        tell(str(error))
         sys.exit(error.exit_code)
     except AnfinsenError as error:
         notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from anfinsen.cli.screen import Threads, app, notices, screen
+from anfinsen.cli.screen import Threads, app, screen, tell
 from anfinsen.errors import InputError, UsageError
 
 
@@ -52,7 +52,7 @@ def affinity(
     asked = [one.protein for one in proteins if isinstance(one, Example)]
     drugs = [one for one in molecules if isinstance(one, Molecule)]
     for error in refused[:5]:
-        notices.print(escape(f"Refused: {error}"))
+        tell(f"Refused: {error}")
     if not asked or not drugs:
         raise UsageError(
             f"There is no {'protein' if not asked else 'molecule'} left to ask about.",
@@ -92,6 +92,6 @@ def affinity_fit(
     if table not in TABLES:
         raise UnknownNameError("table of affinities", table, TABLES)
     runtime.use_threads(threads)
-    made = make_bundle(TABLES[table], Embedder.load(per="protein"), AffinityConfig(), tell=screen.print)
+    made = make_bundle(TABLES[table], Embedder.load(per="protein"), AffinityConfig(), tell=tell)
     made.save(out)
     screen.print(escape(f"{made.name} learnt from {made.record.trained_on:,} pairs and is in {out}."))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table as Grid
 
-from anfinsen.cli.screen import Bundled, Threads, app, notices, screen
+from anfinsen.cli.screen import Bundled, Threads, app, screen, tell
 from anfinsen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def bench(
         network=opened.network.to(runtime.pick_device()).eval(),
         taught=opened.taught,
         limit=limit,
-        tell=notices.print,
+        tell=tell,
     )
     show_scores(rows, screen)
     for sentence in verdicts(rows) + [str(error) for error in missing]:

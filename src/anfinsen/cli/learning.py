@@ -25,7 +25,7 @@ from anfinsen.cli.own import (
     train_table,
 )
 from anfinsen.cli.scaling import On, Processes, StrategyName, Workers, train_elsewhere
-from anfinsen.cli.screen import Threads, app, notices, screen
+from anfinsen.cli.screen import Threads, app, notices, screen, tell
 from anfinsen.cli.teaching import Heated, Slowly, walk_slowly
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def distill(
     plan = plan.replaced(student=student or plan.student, tasks=tuple(task or ()) or plan.tasks)
     own = None if table is None else partial(task_again, table)
     with TrainingProgress(screen) as progress:
-        comparisons = run(bundle, plan, out, unlabelled=unlabelled, own=own, watch=[progress], tell=notices.print)
+        comparisons = run(bundle, plan, out, unlabelled=unlabelled, own=own, watch=[progress], tell=tell)
     show_comparisons(comparisons, "validation", screen)
     screen.print(f"The student is in {out / 'bundle'}. How good it is: anfinsen bench --bundle {out / 'bundle'}")
 

@@ -6,14 +6,13 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from anfinsen.cli.screen import notices
+from anfinsen.cli.screen import tell
 from anfinsen.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +51,13 @@ def everywhere(path: Path | None) -> Path | None:
     return path if path is None or address_of(path) else path.absolute()
 
 
+def named(path: Path) -> str:
+    """A place as its user wrote it; `Path` has eaten one of two strokes of an address."""
+    from anfinsen.data.elsewhere import address_of
+
+    return address_of(path) or str(path)
+
+
 def train_elsewhere(on: str | None, workers: int | None) -> None:
     """Run this command on the workers of a cluster and end with it; does nothing on a worker or where none are asked.
 
@@ -63,7 +69,7 @@ def train_elsewhere(on: str | None, workers: int | None) -> None:
         if cluster is not None:
             from anfinsen.distributed.processes import COMMAND
 
-            code = cluster.start([*COMMAND, *sys.argv[1:]], tell=partial(notices.print, markup=False, highlight=False))
+            code = cluster.start([*COMMAND, *sys.argv[1:]], tell=tell)
             raise typer.Exit(code)
 
 
@@ -80,9 +86,9 @@ def part_of(records: Iterable[One], part: str | None) -> Iterable[One]:
 @contextmanager
 def place(out: Path) -> Iterator[Path]:
     """Where to write what is to be at `out`, be it an address (see `working_copy`)."""
-    from anfinsen.data.elsewhere import address_of, working_copy
+    from anfinsen.data.elsewhere import working_copy
 
     with working_copy(out) as here:
         yield here
     if here != out:
-        notices.print(f"Written to {address_of(out)}.", markup=False, highlight=False)
+        tell(f"Written to {named(out)}.")

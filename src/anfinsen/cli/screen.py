@@ -16,6 +16,12 @@ app = typer.Typer(
 screen = Console()
 notices = Console(stderr=True)
 
+
+def tell(sentence: str) -> None:
+    """One plain sentence beside the answers; brackets in it are brackets, and lines break where the terminal does."""
+    notices.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
 Bundled = Annotated[
     Path | None, typer.Option("--bundle", help="Folder of a trained model; the embedded one if left out.")
 ]

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from anfinsen.cli.scaling import On, Workers, crew, everywhere
-from anfinsen.cli.screen import Bundled, Threads, app, notices
+from anfinsen.cli.screen import Bundled, Threads, app, tell
 from anfinsen.errors import MissingExtraError
 
 
@@ -43,4 +42,4 @@ def serve(
         host=host, port=port, token=token, tasks=tuple(task or ()), state=state, bundle=model, threads=threads
     )
     with crew(on, workers) as cluster:
-        run(settings, tell=lambda sentence: notices.print(escape(sentence), soft_wrap=True), cluster=cluster)
+        run(settings, tell=tell, cluster=cluster)

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from anfinsen.cli.scaling import On, Workers, crew, everywhere
-from anfinsen.cli.screen import Threads, app, notices, screen
+from anfinsen.cli.scaling import On, Workers, crew, everywhere, named, place
+from anfinsen.cli.screen import Threads, app, notices, screen, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,17 +47,18 @@ def sweep(
     from anfinsen.training.sweep import sweep_on
 
     ready = _prepared(names, recipe, start, change, threads)
-    with crew(on, workers) as cluster:
-        if cluster is None:
-            swept = run(ready.recipe, out, trials, lambda one, folder: ready.trials.run(one, folder).valid, tell=_tell)
-        else:
-            making = partial(_trying, _found(names), everywhere(recipe), everywhere(start), change)
-            swept = sweep_on(cluster, ready.recipe, out, trials, making, tell=_tell)
-    screen.print(_table(swept.trials))
-    screen.print(swept.sentence())
-    made, rows = _judged(names, ready, swept, out)
+    with place(out) as here:
+        with crew(on, workers) as cluster:
+            if cluster is None:
+                swept = run(ready.recipe, here, trials, partial(_loss, ready.trials), tell=_tell)
+            else:
+                making = partial(_trying, _found(names), everywhere(recipe), everywhere(start), change)
+                swept = sweep_on(cluster, ready.recipe, here, trials, making, tell=_tell)
+        screen.print(_table(swept.trials))
+        screen.print(swept.sentence())
+        made, rows = _judged(names, ready, swept, here)
     show_scores(rows, screen)
-    screen.print(f"The best model is in {made}.")
+    screen.print(f"The best model is in {named(out / made.relative_to(here))}.")
 
 
 @app.command()
@@ -76,8 +77,9 @@ def seeds(
     from anfinsen.training.seeds import spread_over_seeds
 
     ready = _prepared(names, recipe, start, change, threads)
-    for spread in spread_over_seeds(ready.trials, ready.recipe, out, count, tell=notices.print):
-        screen.print(spread.sentence())
+    with place(out) as here:
+        for spread in spread_over_seeds(ready.trials, ready.recipe, here, count, tell=tell):
+            screen.print(spread.sentence())
 
 
 class _Ready(NamedTuple):
@@ -113,6 +115,10 @@ def _found(names: list[str]) -> list[str]:
     return [str(Path(name).absolute()) if Path(name).is_file() else name for name in names]
 
 
+def _loss(trials: Trials, recipe: Recipe, folder: Path) -> float:
+    return trials.run(recipe, folder).valid
+
+
 def _trying(names: list[str], file: Path | None, start: Path | None, change: list[str] | None) -> TryWatched:
     """On a worker: what trains by a recipe as `sweep` would, and tells its looks where they can be compared."""
     ready = _prepared(names, file, start, change, 1)
@@ -137,7 +143,7 @@ def _judged(names: list[str], ready: _Ready, swept: Swept, out: Path) -> tuple[P
         return out / "best" / "bundle", fit_best(ready.plan, swept, out).scores
     made = out / swept.best.folder / "bundle"
     best = Bundle.load(made)
-    rows, _ = run(names, Predictor(best).answer, model=best.label, tell=notices.print)
+    rows, _ = run(names, Predictor(best).answer, model=best.label, tell=tell)
     return made, rows
 
 

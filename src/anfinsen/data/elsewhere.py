@@ -30,7 +30,7 @@ from typing import Any, TypeVar, cast
 from anfinsen.data.address import Address
 from anfinsen.errors import AnfinsenError
 
-_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])|^(file|memory):/+")
+_SCHEME = re.compile(r"^(file|memory):/+|^([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])")
 _TRIES, _PAUSE = 5, 0.2
 """How often a store is asked, and seconds before the second time; doubled each time after."""
 
@@ -49,7 +49,7 @@ def address_of(name: str | Path) -> str | None:
     if found is None:
         return None
     rest = text[found.end() :]
-    return f"{found[2]}:///{rest}" if found[2] == "file" else f"{found[1] or found[2]}://{rest}"
+    return f"file:///{rest}" if found[1] == "file" else f"{found[1] or found[2]}://{rest}"
 
 
 def fetched(name: str | Path, cache: Path | None = None) -> Path:
