@@ -30,17 +30,25 @@ SMALL = Grammar(
         Stage("down", "H", ("in",), least=3, costly=True),
     )
 )
+BOUNDED = Grammar(
+    (
+        Stage("in", "1", ("up",), begins=True),
+        Stage("out", "2", ("down",), begins=True),
+        Stage("up", "H", ("out",), least=2, most=4, mean=3.2, spread=0.7, costly=True),
+        Stage("down", "H", ("in",), least=2, most=4, mean=3.2, spread=0.7, costly=True),
+    )
+)
 LETTERS = ("1", "2", "H", "B", "S")
 
 
-def is_legal(tokens: str, least: int) -> bool:
-    """The rules in other words: a crossing is long enough, begins behind a side and ends before the other one."""
+def is_legal(tokens: str, least: int, most: int = 99) -> bool:
+    """The rules in other words: a crossing is of legal length, begins behind a side and ends before the other one."""
     runs = [(letter, len(list(run))) for letter, run in groupby(tokens)]
     if runs[0][0] == "H":
         return False
     for at, (letter, length) in enumerate(runs):
         if letter == "H":
-            if length < least:
+            if not least <= length <= most:
                 return False
             if at + 1 < len(runs) and {runs[at - 1][0], runs[at + 1][0]} != {"1", "2"}:
                 return False
@@ -62,6 +70,30 @@ def test_the_path_is_the_best_of_all_legal_strings(price: float) -> None:
         assert SMALL.decode(scores, ("1", "2", "H"), price) == "".join(best)
 
 
+def test_lengths_are_bounded_and_weighed_by_how_usual_they_are() -> None:
+    for seed in range(6):
+        scores = numpy.log(softmax(numpy.random.default_rng(seed).normal(scale=2.0, size=(9, 3))))
+
+        def worth(tokens: tuple[str, ...], scores: numpy.ndarray = scores) -> float:
+            lengths = [len(list(run)) for letter, run in groupby(tokens) if letter == "H"]
+            each = sum(scores[at, "12H".index(letter)] for at, letter in enumerate(tokens))
+            return float(each) - sum(0.5 + 0.5 * ((length - 3.2) / 0.7) ** 2 for length in lengths)
+
+        best = max((one for one in product("12H", repeat=9) if is_legal("".join(one), 2, 4)), key=worth)
+        assert BOUNDED.decode(scores, ("1", "2", "H"), 0.5) == "".join(best)
+
+
+def test_a_crossing_is_not_missed_because_the_sides_are_taken_for_one() -> None:
+    target = TASKS["membrane-topology"].target
+    assert isinstance(target, Segments)
+    true = "1" * 20 + "H" * 20 + "2" * 20
+    logits = numpy.zeros((60, 5))
+    logits[numpy.arange(60), [LETTERS.index(letter) for letter in true]] += 4.0
+    logits[40:, 0] += 7.0  # the side behind the helix is taken for the one before it
+    said = {trust: target.answer(logits, {"trust": trust, "price": 3.0})["segments"] for trust in (1.0, 0.1)}
+    assert said[0.1] == [{"letter": "H", "start": 21, "end": 40}] != said[1.0]
+
+
 def test_every_answer_keeps_the_rules_of_membranes() -> None:
     target = TASKS["membrane-topology"].target
     assert isinstance(target, Segments)
@@ -73,7 +105,7 @@ def test_every_answer_keeps_the_rules_of_membranes() -> None:
         assert "S" not in letters[1:]
         assert not {"H", "B"} <= set(letters)
         for at, (letter, length) in enumerate(runs):
-            assert length >= {"H": 11, "B": 5, "S": 10}.get(letter, 1)
+            assert {"H": 11, "B": 5, "S": 10}.get(letter, 1) <= length <= {"H": 34, "B": 14}.get(letter, length)
             if letter in "HB" and at + 1 < len(runs):
                 assert {letters[at - 1], letters[at + 1]} == {"1", "2"}
 

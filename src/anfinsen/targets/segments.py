@@ -6,8 +6,9 @@
 A helix that crosses a membrane is a dozen residues long at least, and what leaves the inside arrives at the outside.
 Letters chosen one by one break such rules; the path through the grammar that the network finds likeliest does not
 (Viterbi 1967; for membrane proteins Krogh et al. 2001, J Mol Biol 305:567; Bernhofer & Rost 2022). A grammar is a list
-of stages; each has a letter, a least length and the stages that may follow. Every beginning of a stage that is marked
-`costly` is paid for; how dear it is belongs to the calibration: the price at which most proteins are right.
+of stages; each has a letter, its lengths and the stages that may follow. Every beginning of a stage that is marked
+`costly` is paid for. How dear it is belongs to the calibration, and so does how far the odds between the letters of
+`sides` are trusted: a network that sees the membrane well and the sides badly must not miss a crossing for their sake.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import numpy
 from anfinsen.data.example import Example
 from anfinsen.targets.base import UNKNOWN, Answer, Calibration, Floats, Tokens, softmax
 
-PRICES = (0.0, 1.0, 2.0, 4.0, 6.0, 9.0, 13.0, 18.0, 25.0, 35.0)
+PRICES = (0.0, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0, 13.0, 18.0, 25.0, 35.0)
 """Prices of a beginning that the calibration chooses from, as natural logarithms of odds."""
+TRUSTS = (1.0, 0.3, 0.1, 0.03)
+"""Powers to which the odds between sides are raised, of which the calibration chooses one."""
 TOLERANCE, SHARED = 5, 0.5
 """A segment is found if both ends are at most so many residues off and it shares so much of both together."""
 _FLOOR = 1e-6
@@ -32,14 +35,30 @@ _NEVER = -1e9
 
 @dataclass(frozen=True)
 class Stage:
-    """A kind of stretch: its letter, the fewest residues it has, what may follow, and whether a chain may begin so."""
+    """A kind of stretch: its letter, its lengths, what may follow, and whether a chain may begin so.
+
+    Where a stage has a `most`, its lengths are weighed by a normal curve (`mean`, `spread`); without one any length
+    from `least` on is as good as another.
+    """
 
     name: str
     letter: str
     follow: tuple[str, ...] = ()
     least: int = 1
+    most: int | None = None
+    mean: float = 0.0
+    spread: float = 1.0
     begins: bool = False
     costly: bool = False
+
+    @property
+    def steps(self) -> int:
+        """Steps of the walk: each length of a bounded stage is one, of an endless one the last repeats."""
+        return self.most or self.least
+
+    def weight(self, length: int) -> float:
+        """The logarithm of how usual a length is, up to a constant of the stage."""
+        return 0.0 if self.most is None else -0.5 * ((length - self.mean) / self.spread) ** 2
 
 
 @dataclass(frozen=True)
@@ -53,36 +72,37 @@ class Segment:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Stages as a graph of steps, S in all: a stage of at least n residues is n steps, of which the last repeats."""
+    """Stages as a graph of steps, S in all: the k-th step of a stage stands for its k-th residue."""
 
     stages: tuple[Stage, ...]
 
     @cached_property
     def _first(self) -> dict[str, int]:
-        ends = numpy.cumsum([0] + [stage.least for stage in self.stages]).tolist()
+        ends = numpy.cumsum([0] + [stage.steps for stage in self.stages]).tolist()
         return {stage.name: end for stage, end in zip(self.stages, ends, strict=False)}
 
     @cached_property
     def letters(self) -> list[str]:
         """The letter of each step, (S,)."""
-        return [stage.letter for stage in self.stages for _ in range(stage.least)]
-
-    @cached_property
-    def _last(self) -> list[int]:
-        return [self._first[stage.name] + stage.least - 1 for stage in self.stages]
+        return [stage.letter for stage in self.stages for _ in range(stage.steps)]
 
     def _moves(self, price: float) -> tuple[Floats, Floats, Floats]:
         """Scores of beginning in a step (S,), of going from a step to another (S, S), and of ending in one (S,)."""
         size = len(self.letters)
         begin, go, end = numpy.full(size, _NEVER), numpy.full((size, size), _NEVER), numpy.full(size, _NEVER)
         dear = {stage.name: -price if stage.costly else 0.0 for stage in self.stages}
-        for stage, last in zip(self.stages, self._last, strict=True):
+        for stage in self.stages:
             first = self._first[stage.name]
+            last = first + stage.steps - 1
             for step in range(first, last):
                 go[step, step + 1] = 0.0
-            go[last, last], end[last] = 0.0, 0.0
-            for name in stage.follow:
-                go[last, self._first[name]] = dear[name]
+            if stage.most is None:
+                go[last, last] = 0.0
+            for length in range(stage.least, stage.steps + 1):
+                step = first + length - 1
+                end[step] = stage.weight(length)
+                for name in stage.follow:
+                    go[step, self._first[name]] = dear[name] + stage.weight(length)
             if stage.begins:
                 begin[first] = dear[stage.name]
         return begin, go, end
@@ -93,13 +113,18 @@ class Grammar:
         A chain too short for any legal string is spelled by the likeliest letter of a stage that may be that short.
         """
         begin, go, end = self._moves(price)
+        # most steps are reached from one other: of each only those are compared that lead to it
+        legal = go > _NEVER / 2
+        sources = numpy.argsort(~legal, axis=0, kind="stable")[: legal.sum(0).max()].T  # (S, W)
+        costs = numpy.take_along_axis(go.T, sources, axis=1)
         each = scores[:, [letters.index(letter) for letter in self.letters]]  # (L, S)
         came = numpy.zeros(each.shape, dtype=numpy.int64)
-        best = begin + each[0]
+        best, steps = begin + each[0], numpy.arange(each.shape[1])
         for place in range(1, len(each)):
-            ways = best[:, None] + go
-            came[place] = ways.argmax(0)
-            best = ways[came[place], numpy.arange(len(best))] + each[place]
+            ways = best[sources] + costs
+            chosen = ways.argmax(1)
+            came[place] = sources[steps, chosen]
+            best = ways[steps, chosen] + each[place]
         step = int((best + end).argmax())
         path = [step]
         for place in range(len(each) - 1, 0, -1):
@@ -110,11 +135,15 @@ class Grammar:
 
 @dataclass(frozen=True)
 class Segments(Tokens):
-    """One letter for every residue by a grammar; `crossing` are the letters whose segments count, `alike` other
-    spellings in the table ('h' for 'H')."""
+    """One letter for every residue by a grammar.
+
+    `crossing` are the letters whose segments count, `sides` those of which the odds are hardest to learn, `alike`
+    other spellings in the table ('h' for 'H').
+    """
 
     grammar: Grammar = field(default_factory=lambda: Grammar(()))
     crossing: str = ""
+    sides: str = ""
     alike: tuple[tuple[str, str], ...] = ()
 
     def read(self, value: str) -> str:
@@ -125,7 +154,7 @@ class Segments(Tokens):
 
     def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
         probabilities = softmax(outputs / calibration.get("temperature", 1.0))
-        tokens = self._decode(probabilities, calibration.get("price", 0.0))
+        tokens = self._decode(probabilities, calibration.get("price", 0.0), calibration.get("trust", 1.0))
         answer: Answer = {
             "tokens": tokens,
             "probabilities": {
@@ -147,30 +176,40 @@ class Segments(Tokens):
         return answer
 
     def calibrate(self, outputs: Sequence[Floats], examples: Sequence[Example]) -> Calibration:
-        """Temperature and threshold as of single letters, and the price of a segment at which most are right."""
+        """Temperature and threshold as of single letters; the price of a segment and the trust in the odds between
+        sides at which segments have the best F1."""
         calibration = super().calibrate(outputs, examples)
         shares = [softmax(output / calibration["temperature"]) for output in outputs]
         truths = [self._spelled(example) for example in examples]
         columns = [self.letters.index(letter) for letter in self.crossing]
-        # where neither the truth nor the network sees a segment, no price changes anything
+        # where neither the truth nor the network sees a segment, nothing changes anything
         asked = [
             at
             for at, (share, truth) in enumerate(zip(shares, truths, strict=True))
             if share[:, columns].sum(1).max() > 0.5 or set(truth) & set(self.crossing)
         ]
-        right = numpy.zeros(len(PRICES))
-        for number, price in enumerate(PRICES):
-            for at in asked:
-                said = self._decode(shares[at], price)
-                right[number] += fitting(truths[at], said, self.crossing)
-        # of several prices that are as good the middle one
-        best = numpy.flatnonzero(right == right.max())
-        return calibration | {"price": PRICES[int(best[len(best) // 2])] if asked else 0.0}
+        if not asked:
+            return calibration | {"price": 0.0, "trust": 1.0}
+        scores = numpy.zeros((len(TRUSTS) if self.sides else 1, len(PRICES)))
+        for (row, column), _ in numpy.ndenumerate(scores):
+            said = [self._decode(shares[at], PRICES[column], TRUSTS[row]) for at in asked]
+            counts = [matched(truths[at], one, self.crossing) for at, one in zip(asked, said, strict=True)]
+            found, given, real = numpy.sum(counts, axis=0)
+            scores[row, column] = 2 * found / max(given + real, 1)
+        # of several that are as good the most trust, and of prices the middle one
+        row = int(scores.max(1).argmax())
+        best = numpy.flatnonzero(scores[row] == scores.max())
+        return calibration | {"price": PRICES[int(best[len(best) // 2])], "trust": TRUSTS[row]}
 
-    def _decode(self, probabilities: Floats, price: float) -> str:
+    def _decode(self, probabilities: Floats, price: float, trust: float) -> str:
         if not len(probabilities):
             return ""
-        return self.grammar.decode(numpy.log(numpy.maximum(probabilities, _FLOOR)), self.letters, price)
+        scores = numpy.log(numpy.maximum(probabilities, _FLOOR))
+        sides = [self.letters.index(letter) for letter in self.sides]
+        if sides:
+            outside = numpy.logaddexp.reduce(scores[:, sides], axis=1, keepdims=True)
+            scores[:, sides] = outside + trust * (scores[:, sides] - outside)
+        return self.grammar.decode(scores, self.letters, price)
 
     def _spelled(self, example: Example) -> str:
         """The true letters, '?' where unknown."""

@@ -67,6 +67,7 @@ TASK = MembraneTopologyTask(
         names=("inside", "outside", "membrane helix", "membrane strand", "signal peptide"),
         grammar=GRAMMAR,
         crossing=CROSSING,
+        sides=INSIDE + OUTSIDE,
         alike=(("h", HELIX), ("b", STRAND)),
     ),
     table=Table(
