@@ -1,8 +1,9 @@
 """Anfinsen: from a protein's sequence to what it is, what it does and how it behaves.
 
 >>> import anfinsen
->>> sorted(anfinsen.__all__)
-['Predictor', '__version__', 'embed', 'fold', 'load', 'predict', 'pull', 'push', 'show', 'train']
+>>> sorted(anfinsen.__all__)  # doctest: +NORMALIZE_WHITESPACE
+['Predictor', '__version__', 'distill', 'embed', 'explain', 'fold', 'load', 'predict', 'pull', 'push', 'show',
+ 'train']
 
 The door imports nothing heavy; a name is fetched when it is first used.
 """
@@ -14,16 +15,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from anfinsen.explain.door import explain
     from anfinsen.hub.remote import pull, push
     from anfinsen.inference.door import embed, load, predict
     from anfinsen.inference.fold import fold
     from anfinsen.inference.predictor import Predictor
     from anfinsen.report.notebook import show
     from anfinsen.workshop.door import train
+    from anfinsen.workshop.student import distill
 
 _ROOMS = {
     "Predictor": "anfinsen.inference.predictor",
+    "distill": "anfinsen.workshop.student",
     "embed": "anfinsen.inference.door",
+    "explain": "anfinsen.explain.door",
     "fold": "anfinsen.inference.fold",
     "load": "anfinsen.inference.door",
     "predict": "anfinsen.inference.door",
@@ -33,7 +38,10 @@ _ROOMS = {
     "train": "anfinsen.workshop.door",
 }
 
-__all__ = ["Predictor", "__version__", "embed", "fold", "load", "predict", "pull", "push", "show", "train"]
+__all__ = [
+    "Predictor", "__version__", "distill", "embed", "explain", "fold", "load", "predict", "pull", "push", "show",
+    "train",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

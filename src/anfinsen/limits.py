@@ -64,6 +64,8 @@ class Limits(Config):
     """Seconds that one closer look may take."""
     look_drugs: int = 50
     """Molecules that are answered while you wait."""
+    look_library: int = 2_000
+    """Molecules of a library that is ranked while you wait; `anfinsen screen` has no such limit."""
     trainings: int = 1
     """Trainings that the server runs at the same time; each takes all cores."""
     connections: int = 200

@@ -60,7 +60,8 @@ for line in sys.stdin:
     if asked["kind"] == "open":
         task = {{"name": "size", "title": "Size", "question": "How long?", "explanation": "Counts.", "limits": "",
                 "terms": {{}}, "of_pairs": False, "conditions": [], "answer": {{"type": "object"}}}}
-        replies = [{{"kind": "menu", "model": {{"name": "fake", "sha256": "0" * 64, "version": "0"}}, "tasks": [task]}}]
+        replies = [{{"kind": "menu", "model": {{"name": "fake", "sha256": "0" * 64, "version": "0"}}, "tasks": [task],
+                    "looks": ["scan", "hidden", "explain", "fold", "sites", "affinity", "screen"]}}]
     elif asked["kind"] == "report":
         replies = [{{"html": "<p>report</p>"}}]
     elif asked["kind"] == "look":
@@ -373,6 +374,16 @@ def test_a_job_has_an_address_events_answers_a_report_and_the_request_that_remak
     assert {client.get(link).status_code for name, link in job["links"].items() if name != "page"} == {404}
 
 
+def test_what_was_not_read_as_it_stands_is_told_with_its_place(client: TestClient) -> None:
+    job = client.post("/v1/jobs", json={"sequences": ["MKTAYIAKQRXXISFVKUHFSRQ"]}).json()
+    (card,) = (data for kind, _, data in events(client.get(job["links"]["events"]).text) if kind == "protein")
+    assert card["marks"] == [
+        {"from": 11, "to": 12, "word": "X, an unknown residue"},
+        {"from": 18, "to": 18, "word": "U, selenocysteine"},
+    ]
+    assert "Unknown or rare residues: 11, 12, 18." in client.get(job["links"]["report"]).text
+
+
 def test_a_killed_child_fails_its_job_with_a_sentence_and_the_next_job_runs(tmp_path: Path) -> None:
     with served(tmp_path) as client:
         good = client.post("/v1/jobs", json={"sequences": FASTA}).json()
@@ -492,6 +503,26 @@ def test_more_than_a_limit_is_refused(
         answer = client.post(path, json={"sequences": FASTA})
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
         assert ("Retry-After" in answer.headers) == (status == 429)
+
+
+def test_a_closer_look_has_limits_of_its_own_and_a_model_or_says_so(tmp_path: Path) -> None:
+    with served(tmp_path, UNLIMITED.replaced(look_library=1, look_drugs=1, look_residues=30)) as client:
+        one = {"sequences": ["MKTAYIAKQRQ"]}
+        told = {
+            "library": client.post("/v1/screen", json=one | {"library": "C\nCC\n"}),
+            "known": client.post("/v1/screen", json=one | {"library": "C\n", "known": "C\nCC\n"}),
+            "drugs": client.post("/v1/affinity", json=one | {"drugs": "C\nCC\n"}),
+            "sequences": client.post("/v1/sites", json={"sequences": ["MKTAYIAKQRQ" * 3]}),
+        }
+        assert {name: (one.status_code, one.json()["error"]["where"]) for name, one in told.items()} == {
+            name: (413, name) for name in told
+        }
+        assert "anfinsen screen" in told["library"].json()["error"]["remedy"]
+        assert client.post("/v1/screen", json=one | {"library": "C\n\n"}).json() == {}
+        many = client.post("/v1/scan", json={"sequences": ["MKTAYIAKQRQ", "MKTAYIAKQRR"]}).json()
+        assert many["error"]["reason"] == "2 proteins came; this asks about one protein."
+        lacking = client.post("/v1/interact", json=one)
+        assert (lacking.status_code, lacking.json()["error"]["code"]) == (404, "no_model")
 
 
 def test_so_many_requests_a_minute_and_no_more(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ path_traversal, xss and worker_dies, stand in test_serve.
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -52,8 +54,9 @@ for line in sys.stdin:
         store = asked["store"]
         task = {"name": "size", "title": "Size", "question": "How long?", "explanation": "Counts.", "limits": "",
                 "terms": {}, "of_pairs": False, "conditions": [], "answer": {"type": "object"}}
+        looks = ["scan", "hidden", "explain", "fold", "sites", "interact", "affinity", "screen"]
         model = {"name": "fake", "sha256": "0" * 64, "version": "0"}
-        replies = [{"kind": "menu", "model": model, "tasks": [task]}]
+        replies = [{"kind": "menu", "model": model, "tasks": [task], "looks": looks}]
     elif asked["kind"] in ("report", "look"):
         replies = [{"html": "<p>report</p>"} if asked["kind"] == "report" else {"told": {}}]
     else:
@@ -127,6 +130,50 @@ def probe(client: TestClient, operation: Any, headers: dict[str, str]) -> None:
         assert status < 500 and {str(status), f"{status // 100}XX"} & documented, f"{case.path}: {status}"
 
     ask()
+
+
+def test_what_follows_a_job_or_a_training_by_its_links_is_answered_as_described(tmp_path: Path, school: School) -> None:
+    """Walks that schemathesis makes up along the links of the description: begin, look, cancel, forget, look again."""
+    answered: Counter[tuple[str, int]] = Counter()
+    school.limits = roomy = MANY.replaced(queue_jobs=10_000, trainings=10_000)  # what is too much depends on the clock
+    with served(tmp_path / "state", roomy, school=school) as client:
+        page = client.get("/openapi.json").json()
+        page["components"]["schemas"]["Question"]["properties"]["sequences"] = {"const": [SEQUENCE]}
+        described = schemathesis.openapi.from_dict(page).include(path_regex="^/v1/(jobs|trainings)")
+        described.config.phases.stateful.inference.algorithms = []  # our own links alone
+
+        class Walk(described.as_state_machine()):  # type: ignore[misc]
+            def call(self, case: schemathesis.Case, **_: Any) -> Any:
+                told = case.as_transport_kwargs(base_url=HERE)
+                told.pop("cookies", None)
+                if isinstance(told.get("data"), bytes | str):
+                    told["content"] = told.pop("data")
+                answer = client.request(**told)
+                answered[case.operation.label, answer.status_code] += 1
+                headers = {name: [value] for name, value in answer.headers.items()}
+                return schemathesis.Response(answer.status_code, headers, answer.content, None, 0.0, verify=False)
+
+            def after_call(self, response: Any, case: schemathesis.Case) -> None:
+                pass  # its record needs a request of another client
+
+            def validate_response(self, response: Any, case: schemathesis.Case, **_: Any) -> None:
+                assert response.status_code < 500, f"{case.method} {case.path}"
+
+        every = list(hypothesis.HealthCheck)
+        Walk.run(
+            settings=hypothesis.settings(
+                max_examples=12, stateful_step_count=6, derandomize=True, database=None, suppress_health_check=every
+            )
+        )
+    seen = {status for (label, status) in answered if "{id}" in label}
+    assert {200, 404} <= seen and any(status == 201 for _, status in answered)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb"])
+def test_a_column_that_no_command_line_can_name_is_refused(tmp_path: Path, school: School, name: str) -> None:
+    with served(tmp_path / "state", school=school) as client:
+        told = client.post("/v1/trainings", json={"table": "a,b\n1,2\n", "label": name})
+        assert told.status_code == 422 and "a name without control signs" in told.json()["error"]["reason"]
 
 
 def test_every_address_stands_in_the_documentation(tmp_path: Path, school: School) -> None:
@@ -335,3 +382,29 @@ def test_fifty_users_are_answered_while_it_computes_and_what_is_too_much_is_sent
     assert threading.active_count() - threads < 60
     if os.getloadavg()[0] < (os.cpu_count() or 1):  # a time says something on a quiet machine alone
         assert sorted(waits)[int(0.95 * len(waits))] < 0.3
+
+
+def test_memory_stays_flat_however_many_ask(crowd: tuple[str, Path]) -> None:
+    """Each visit brings forty-four kilobytes twice, and a whole megabyte would be left if one of them were kept."""
+    address, _ = crowd
+    chains = {"sequences": [SEQUENCE * 100] * 20}
+
+    def visit() -> None:
+        for path in ("/", "/v1/tasks", "/v1/limits", "/v1/jobs/nobody"):
+            client.get(path)
+        assert client.post("/v1/check", json=chains).status_code == 200
+        assert client.post("/v1/predict", json={"sequences": [SEQUENCE]}).status_code == 200
+        assert client.post("/v1/predict", json={"sequences": "M*K"}).status_code == 422
+        job = client.post("/v1/jobs", json=chains).json()
+        ended(client, job["links"]["job"])
+        assert client.delete(job["links"]["job"]).status_code == 204
+
+    with httpx.Client(base_url=address, timeout=60) as client:
+        for _ in range(6):
+            visit()
+        gc.collect()
+        before = _memory()
+        for _ in range(24):
+            visit()
+        gc.collect()
+    assert _memory() - before < 1_000_000

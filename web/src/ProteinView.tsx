@@ -1,13 +1,15 @@
 // One protein: its answers in sentences, everything along its residues on one ruler, its shape, its mutations, its drugs.
 import { memo, useEffect, useMemo, useState } from "react";
-import type { Explanation, Folded, Menu, Prediction, ProteinCard, Scan, Task } from "./api";
+import type { Explanation, Folded, Menu, Prediction, ProteinCard, Scan, SitesTold, Task } from "./api";
 import { CardView } from "./CardView";
 import { DrugBox } from "./DrugBox";
 import { FoldPanel } from "./FoldPanel";
 import { HeatMap, type Cell } from "./HeatMap";
 import { useLook } from "./look";
 import { Mutations } from "./Mutations";
+import { PartnerBox } from "./Partner";
 import { columnsOf, residueCsv, ResidueTable, type Column } from "./ResidueTable";
+import { SitesPanel } from "./Sites";
 import { plddtOf } from "./plddt";
 import { StructurePanel } from "./StructurePanel";
 import { parameter, selection, setParameter } from "./store";
@@ -50,6 +52,7 @@ export const ProteinView = memo(function ProteinView({ job, card, prediction, me
   const [explained, setExplained] = useState<Explanation | null>(null);
   const scanning = useLook<Scan>("/v1/scan"), scan = scanning.told;
   const folding = useLook<Folded>("/v1/fold"), folded = folding.told;
+  const siting = useLook<SitesTold>("/v1/sites"), sites = siting.told?.proteins.find((one) => one.id === prediction?.id) ?? null;
   const [cell, choose] = useState<Cell | null>(null);
   const [held, hold] = useState<number[] | null>(null);
   const [showsTable, setTable] = useState(false);
@@ -75,18 +78,25 @@ export const ProteinView = memo(function ProteinView({ job, card, prediction, me
       found.unshift({ id: "why", title, kind: "bars", values: explained.credits[explained.better], note: explained.unit });
     }
     if (held) found.unshift({ id: "drug", title: "what holds the drug", kind: "bars", values: held, note: "pKd" });
+    if (sites) {
+      const kinds = new Set(sites.pockets.map((one) => `sites:${one.kind}`)); // of a dozen kinds those that were found
+      found.push(...tracksOf({ ...prediction, answers: { sites: sites.answer } }, new Map(), ["sites"]).filter((one) => one.kind === "columns" && (kinds.size ? kinds.has(one.id) : one.said.some(Boolean))));
+    }
+    if (card.marks?.length) found.unshift({ id: "marks", title: "how it was read", kind: "marks", marks: card.marks });
     if (scan) found.push({ id: "tolerance", title: "bears mutations", kind: "bars", values: scan.tolerance, note: "mean score" });
     return found;
-  }, [prediction, byName, groups, explained, held, scan, structure, chain, folded]);
+  }, [prediction, card, byName, groups, explained, held, scan, sites, structure, chain, folded]);
   const columns = useMemo((): Column[] => (prediction ? columnsOf(sequence, prediction.numbering, tracks, scan) : []), [prediction, sequence, tracks, scan]);
   useEffect(() => exportAs(prediction ? () => residueCsv(sequence.length, columns) : null), [prediction, columns, sequence, exportAs]);
   useEffect(() => { if (prediction) selection.set({ chain, spans: selection.get().spans }); }, [prediction, chain]);
   const question = { sequences: [{ id: prediction?.id ?? "", sequence }] };
   const fold = () => { setParameter("fold", "1"); void folding.start(question); };
+  const find = () => { setParameter("sites", "1"); void siting.start(structure ? { sequences: structure } : question); };
   useEffect(() => {
     if (!prediction) return;
     if (isAlone && sequence.length <= SCANNED) void scanning.start(question);
     if (parameter("fold") && !structure) fold(); // a link to a folded protein folds it again, to the same coordinates
+    if (parameter("sites")) find();
     // once a protein
     // eslint-disable-next-line
   }, [prediction]);
@@ -135,10 +145,17 @@ export const ProteinView = memo(function ProteinView({ job, card, prediction, me
         </section>
       ))}
       {scan && <section className="panel" aria-label="Mutations"><header><h2>Mutations</h2></header><Mutations scan={scan} sequence={sequence} cell={cell} choose={choose} job={job} /></section>}
+      {prediction && menu.looks.includes("sites") && <SitesPanel siting={siting} found={sites} find={find} wait={structure ? undefined : menu.fold_seconds[sequence.length]} />}
       {prediction && (
         <section className="panel" aria-label="Drug">
           <header><h2>Does a drug hold it?</h2></header>
           <DrugBox proteins={[{ id: prediction.id, sequence }]} show={(residues) => { hold(residues); setParameter("tab", null); document.querySelector(".tracks-field")?.scrollIntoView({ behavior: "smooth", block: "center" }); }} />
+        </section>
+      )}
+      {prediction && menu.looks.includes("interact") && (
+        <section className="panel" aria-label="Partner">
+          <header><h2>Does it meet another protein?</h2></header>
+          <PartnerBox protein={{ id: prediction.id, sequence }} />
         </section>
       )}
     </>

@@ -17,7 +17,7 @@ const residueOf = (chain: string, text: string): Residue => {
 };
 
 /** A track as one colour a residue, and what the colours mean. */
-function paintOf(track: Track): { colours: number[]; key: [string, number][] } {
+function paintOf(track: Track, length: number): { colours: number[]; key: [string, number][] } {
   switch (track.kind) {
     case "sure":
       return { colours: track.values.map((one) => (one === null ? PALE : CONFIDENCE[confidenceWord(one)])), key: Object.entries(CONFIDENCE) };
@@ -27,6 +27,10 @@ function paintOf(track: Track): { colours: number[]; key: [string, number][] } {
       const letters = [...new Set(track.letters)].sort();
       const tone = (letter: string) => (track.isStructure ? STATES[letter] : /^[-.]$/.test(letter) ? PALE : SITES[letters.indexOf(letter) % 6]);
       return { colours: [...track.letters].map(tone), key: letters.map((one) => [track.names[one] ?? one, tone(one)]) };
+    }
+    case "marks": {
+      const colours = track.marks.reduce((all, one) => all.fill(SITES[0], one.from - 1, one.to), Array<number>(length).fill(PALE));
+      return { colours, key: [["not read as it stands", SITES[0]]] };
     }
     case "grades":
       return { colours: [...track.letters].map((one) => asNumber(diverging((Number(one) - 5) / 4))), key: [["kept", asNumber(diverging(1))], ["free to change", asNumber(diverging(-1))]] };
@@ -69,7 +73,7 @@ export function StructurePanel({ text, chain, numbering, tracks, name, children 
     });
   }, [viewer, at]);
   const track = tracks.find((one) => one.id === by) ?? tracks[0];
-  const paint = useMemo(() => (track ? paintOf(track) : null), [track]);
+  const paint = useMemo(() => (track ? paintOf(track, residues.length) : null), [track, residues]);
   useEffect(() => {
     if (viewer && paint) void viewer.paint(residues.map((one, index): [Residue, number] => [one, paint.colours[index]]));
   }, [viewer, paint, residues]);

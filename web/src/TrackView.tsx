@@ -4,7 +4,7 @@ import { firstOf, hovered, select, selection, selectResidue, useStore, type Span
 import { confidenceWord, nameOf, runs, wordAt, type Track } from "./tracks";
 
 export const NARROW = 620;
-const HEIGHTS = { segments: 20, grades: 22, columns: 22, line: 34, bars: 26, sure: 14 };
+const HEIGHTS = { segments: 20, grades: 22, columns: 22, line: 34, bars: 26, sure: 14, marks: 12 };
 const GAP = 9, RULER = 18, LETTERS = 16, LABEL = 15;
 
 export type Frame = { width: number; gutter: number; start: number; end: number; step: number };
@@ -115,6 +115,15 @@ function Shape({ track, frame, top }: { track: Track; frame: Frame; top: number 
     }
     return <>{[...groups].map(([word, paths]) => <path key={word} className={`plddt ${word}`} d={paths.join("")} />)}</>;
   }
+  if (track.kind === "marks") {
+    const parts = track.marks.map((one): [number, number] => [Math.max(one.from - 1, start), Math.min(one.to, end)]).filter(([from, to]) => from < to);
+    return (
+      <>
+        <path className="threshold" d={`M${x(start)} ${round(base - height / 2)}H${x(end)}`} />
+        <path className="read-mark" d={parts.map(([from, to]) => box(x(from), top, Math.max(2, (to - from) * step), height)).join("")} />
+      </>
+    );
+  }
   const most = Math.max(...track.values.map((one) => Math.abs(one ?? 0)), 1e-9), middle = top + height / 2;
   const draw = (up: boolean) => inside.filter((at) => (track.values[at] ?? 0) > 0 === up && track.values[at]).map((at) => {
     const h = (Math.abs(track.values[at]!) / most) * (height / 2);
@@ -144,7 +153,7 @@ const Picture = memo(function Picture({ sequence, numbering, tracks, frame, heig
       {ticks.map((at) => (
         <g key={at}>
           <path className="tick" d={`M${round(edge(frame, at - 0.5))} ${RULER - 3}V${height}`} />
-          <text className="tick-label" x={round(edge(frame, at - 0.5))} y={11}>{numbering?.[at - 1] ?? at}</text>
+          <text className="tick-label" x={Math.min(round(edge(frame, at - 0.5)), width - 3.4 * (numbering?.[at - 1] ?? String(at)).length)} y={11}>{numbering?.[at - 1] ?? at}</text>
         </g>
       ))}
       {showsLetters && <text className="letters" x={places.join(" ")} y={RULER + 12}>{sequence.slice(start, end)}</text>}

@@ -26,7 +26,9 @@ export type Card = {
   task: string; title: string; kind: string; group: string; question: string; brief: string; sentence: string;
   sure: Sure | null; near: { far: boolean; title: string; reason: string } | null; limits: string;
 };
-export type ProteinCard = { number: number; title: string; length: number; messages: Message[]; answers: Card[] };
+/** A stretch that was not read as it stands there: an unknown letter, or where two windows overlap. */
+export type Mark = { from: number; to: number; word: string };
+export type ProteinCard = { number: number; title: string; length: number; messages: Message[]; marks?: Mark[]; answers: Card[] };
 export type Job = {
   id: string; state: "queued" | "running" | "done" | "failed" | "cancelled"; sentence: string; asked: number;
   answered: number; refused: Problem[]; merged: string[]; tasks: string[]; model: Model; kept_until: string;
@@ -70,6 +72,14 @@ export type Affinities = {
     smiles: string; given: string | null; properties: Record<string, number>;
     alerts: { catalog: string; name: string }[]; messages: Message[];
   }>;
+};
+
+export type Pocket = { rank: number; chance: number; kind: string; residues: number[]; known: { ligand: string } | null; is_novel: boolean; sentence: string };
+export type SiteAnswer = { id: string; sequence: string; ground: string; sentence: string; answer: Answer; pockets: Pocket[]; messages: Message[] };
+export type SitesTold = { limits: string; terms: Record<string, string>; proteins: SiteAnswer[] };
+export type PairTold = {
+  limits: string; terms: Record<string, string>; ids: string[]; answer: Answer; sentence: string; reason: string;
+  places: number[][]; drawing: string; messages: Message[];
 };
 
 export class Refused extends Error {

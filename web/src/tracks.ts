@@ -1,5 +1,5 @@
 // What is drawn along a chain, read from an answer by the keys it holds (as the report does), never by a task's name.
-import type { Answer, Prediction, Task } from "./api";
+import type { Answer, Mark, Prediction, Task } from "./api";
 
 type Base = { id: string; title: string; unit?: string };
 export type Track = Base & (
@@ -9,6 +9,7 @@ export type Track = Base & (
   | { kind: "line"; values: (number | null)[]; low: (number | null)[]; high: (number | null)[]; zones: [number | null, string][] }
   | { kind: "bars"; values: (number | null)[]; note: string }
   | { kind: "sure"; values: (number | null)[] }
+  | { kind: "marks"; marks: Mark[] }
 );
 
 export function tracksOf(prediction: Prediction, tasks: Map<string, Task>, order: string[]): Track[] {
@@ -62,6 +63,7 @@ export function wordAt(track: Track, at: number): string {
     }
     case "bars": return track.values[at] === null ? "not told" : track.values[at]!.toFixed(2);
     case "sure": return track.values[at] === null ? "not told" : `${track.values[at]!.toFixed(0)} ${confidenceWord(track.values[at]!)}`;
+    case "marks": return track.marks.filter((one) => one.from <= at + 1 && at < one.to).map((one) => one.word).join("; ") || "as it stands";
   }
 }
 

@@ -33,13 +33,14 @@ _DNA_SHARE, _DNA_LENGTH = 0.9, 30
 _SHOWN = 10
 """Places that one message lists before it only counts."""
 
-_RARE = {
+RARE = {
     "X": "an unknown residue",
     "B": "aspartate or asparagine",
     "Z": "glutamate or glutamine",
     "U": "selenocysteine",
     "O": "pyrrolysine",
 }
+"""Letters that are kept though they are none of the twenty residues, each with its meaning."""
 
 
 def mend(
@@ -72,7 +73,7 @@ def mend(
 def remark(sequence: str, limits: Limits = LIMITS) -> Messages:
     """What must be said about a clean sequence: rare and unknown residues, and letters that a SMILES shares."""
     told: list[Message] = []
-    for letter, meaning in _RARE.items():
+    for letter, meaning in RARE.items():
         if letter in sequence:
             places = [at for at, residue in enumerate(sequence, 1) if residue == letter]
             told.append(Message("info", f"{letter} ({meaning}) was kept at {listed(places)}.", places[0]))

@@ -23,6 +23,7 @@ from anfinsen.drawing.tracks import (
     zone_legend,
 )
 from anfinsen.inference.prediction import Prediction
+from anfinsen.reading.letters import RARE
 from anfinsen.report import answer as words
 from anfinsen.report.grouping import arranged
 from anfinsen.targets.base import Answer
@@ -75,11 +76,20 @@ def make_track(prediction: Prediction, tasks: Mapping[str, Task]) -> Track:
             *([site_legend(sites)] if sites else []),
             *(zone_legend(track) for track in values if track.zones or track.low),
         ],
-        strips=chain_map(prediction.sequence, prediction.numbering, tokens, values, sites),
+        strips=chain_map(
+            prediction.sequence, prediction.numbering, tokens, values, [*_unread(prediction.sequence), *sites]
+        ),
         is_folded=length > FOLDED_FROM,
         shows_certainty=any(track.certainty and not track.is_graded for track in tokens),
         author_numbers=prediction.numbering is not None,
     )
+
+
+def _unread(sequence: str) -> list[SiteTrack]:
+    """The residues that are none of the twenty, as a strip of their own where there are any."""
+    rare = [letter in RARE for letter in sequence]
+    name = "Unknown or rare residues"
+    return [SiteTrack(name, name, [float(one) for one in rare], rare)] if any(rare) else []
 
 
 def _value_track(title: str, answer: Answer, task: Task | None) -> ValueTrack:

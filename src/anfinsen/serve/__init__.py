@@ -13,8 +13,9 @@
     problem     errors as JSON: where, what came, what was expected, what to do
     schema      the OpenAPI page, completed from the menu
     asking      the routes that ask, at once or as a job
-    looking     the routes that look closer at one protein: mutations, reasons, a fold, drugs
-    closer      what the child does for them
+    looking     the routes that look closer: mutations, reasons, a fold, sites, a partner, drugs, a library
+    closer      what the child does for them inside a protein
+    binder      and for what binds to it
     entries     the route that gets proteins by their ids from UniProt, the PDB and AlphaFold DB
     school      trainings and lessons, each a child process of the command line in a folder of its own
     training    their routes, with every step as it happens

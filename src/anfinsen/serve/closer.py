@@ -4,32 +4,24 @@
     hidden    one residue is hidden: which of the twenty does the language model expect?
     explain   which residues an answer rests on, and whether that can be believed
     fold      the protein in space, with how far to trust each residue
-    affinity  how tightly drugs hold proteins, each drug drawn with the atoms that hold it
+    and what binds to it: see `binder`
 
 Answers are plain JSON. What is needed for a look is opened when it is first asked for. It knows no network.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy
 
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
-from anfinsen.drug.drawing import draw
-from anfinsen.drug.molecule import Molecule
-from anfinsen.drug.properties import MEANINGS
-from anfinsen.drug.reading import read_molecules
 from anfinsen.errors import InputError
-from anfinsen.explain.binding import reason
 from anfinsen.explain.explanation import explain
 from anfinsen.hub.bundle import Bundle
-from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.inference.distances import FOLDER
 from anfinsen.inference.fold import Builder, refusal, seconds
 from anfinsen.inference.scan import Scanner
@@ -37,14 +29,10 @@ from anfinsen.inference.variants import marginals
 from anfinsen.limits import LIMITS
 from anfinsen.report.explanation import to_json
 from anfinsen.report.tables import safe_name
+from anfinsen.serve.binder import Binder, Look, Told, rounded
 from anfinsen.structure.writing import as_modelcif, as_structure
 from anfinsen.tasks import Task
-from anfinsen.tasks.affinity import LIMITS as DRUG_LIMITS
-from anfinsen.tasks.affinity import QUESTION, TERMS, say
 
-Told = dict[str, Any]
-REASONS = 6
-"""Pairs, from the tightest, of which is told what of the drug and of the protein holds them."""
 _DIGITS = 3
 
 
@@ -53,18 +41,16 @@ class Closer:
 
     def __init__(self, bundle: Bundle, tasks: Mapping[str, Task]) -> None:
         self._bundle, self._tasks = bundle, tasks
-        self._looks = {
-            "scan": self._scan,
-            "hidden": self._hidden,
-            "explain": self._explain,
-            "fold": self._fold,
-            "affinity": self._affinity,
-        }
+        self._looks: dict[str, Look] = {"scan": self._scan, "hidden": self._hidden, "explain": self._explain}
+        has_folder = (FOLDER / "bundle.json").is_file()
+        if has_folder:  # which a small package may lack
+            self._looks["fold"] = self._fold
+        self._looks |= Binder(lambda: self._builder if has_folder else None).looks
 
     @property
     def names(self) -> list[str]:
-        """What can be looked at here; folding needs the folder's bundle, which a small package may lack."""
-        return [name for name in self._looks if name != "fold" or FOLDER.is_dir()]
+        """What can be looked at here."""
+        return list(self._looks)
 
     @property
     def fold_seconds(self) -> list[float]:
@@ -80,8 +66,8 @@ class Closer:
         return Scanner(self._bundle)
 
     @cached_property
-    def _drugs(self) -> AffinityPredictor:
-        return AffinityPredictor.load()
+    def _builder(self) -> Builder:
+        return Builder.load()
 
     def _scan(self, examples: list[Example], about: Mapping[str, Any]) -> Told:
         (example,) = examples
@@ -122,10 +108,6 @@ class Closer:
         one = explain(self._bundle.network.eval(), self._tasks[about["task"]], example, residue=about.get("residue"))
         return to_json(one) | {"better": one.better}
 
-    @cached_property
-    def _builder(self) -> Builder:
-        return Builder.load()
-
     def _fold(self, examples: list[Example], about: Mapping[str, Any]) -> Told:
         (example,) = examples
         protein = example.protein
@@ -140,57 +122,3 @@ class Closer:
             "sentence": found.say(),
             "messages": [message.to_json() for message in found.messages],
         }
-
-    def _affinity(self, examples: list[Example], about: Mapping[str, Any]) -> Told:
-        with tempfile.TemporaryDirectory(prefix="anfinsen-") as folder:
-            file = Path(folder) / "drugs.smi"
-            file.write_text(about["drugs"], encoding="utf-8")
-            read = list(read_molecules(file, is_judged=True))
-        drugs = {one.id: one for one in read if isinstance(one, Molecule)}
-        refused = [one for one in read if isinstance(one, InputError)]
-        if not drugs:
-            raise refused[0] if refused else InputError("No molecule came.", remedy="Give one SMILES a line.")
-        proteins = {example.protein.id: example.protein for example in examples}
-        answers = list(self._drugs.predict(list(proteins.values()), drugs.values()))
-        answers.sort(key=lambda answer: -answer["value"])
-        pairs = []
-        for at, answer in enumerate(answers):
-            told: Told = {"answer": answer, "sentence": say(answer)}
-            if at < REASONS:
-                why = reason(self._drugs, proteins[answer["protein"]], drugs[answer["drug"]])
-                told["drawing"] = draw(drugs[answer["drug"]].smiles, why.atoms.weights.tolist())
-                told["residues"], told["faith"] = rounded(why.residues.weights), why.sentence()
-            pairs.append(told)
-        return {
-            "question": QUESTION,
-            "limits": DRUG_LIMITS,
-            "terms": dict(TERMS),
-            "meanings": dict(MEANINGS),
-            "model": self._drugs.bundle.record.name,
-            "sequences": {name: protein.sequence for name, protein in proteins.items()},
-            "pairs": pairs,
-            "drugs": {name: _drug(one) for name, one in drugs.items()},
-            "refused": [{"where": one.place(), "reason": one.reason, "remedy": one.remedy} for one in refused],
-        }
-
-
-def _drug(one: Molecule) -> Told:
-    return {
-        "smiles": one.smiles,
-        "given": one.given,
-        "properties": dict(one.properties),
-        "alerts": [{"catalog": alert.catalog, "name": alert.name} for alert in one.alerts],
-        "messages": [message.to_json() for message in one.messages],
-    }
-
-
-def rounded(values: Any) -> Any:
-    """An array as lists of short numbers, None where there is none.
-
-    >>> rounded([[0.12345, float("nan")]])
-    [[0.123, None]]
-    """
-    array = numpy.round(numpy.asarray(values, numpy.float64), _DIGITS)
-    told = array.astype(object)
-    told[numpy.isnan(array)] = None
-    return told.tolist()

@@ -6,12 +6,16 @@ read from an answer to invented outputs, so that it cannot differ from what the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from math import isinf
 from typing import Any
 
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.prediction import Prediction
+from anfinsen.models.windows import windows_of
+from anfinsen.reading.letters import RARE
 from anfinsen.report.answer import kind_of, letter_names
 from anfinsen.report.card import make_card
 from anfinsen.report.grouping import group_of
@@ -133,8 +137,32 @@ def shape_of(value: Any, labels: Iterable[str] = ()) -> dict[str, Any]:
     return {"type": "number"}
 
 
-def card(prediction: Prediction, tasks: Mapping[str, Task], records: Mapping[str, TaskRecord]) -> dict[str, Any]:
-    """One protein for the page: its name, what must be told, and each answer as a sentence with its confidence."""
+def marks(sequence: str, longest: int) -> list[dict[str, Any]]:
+    """Where a chain was not read as twenty kinds of residues in one piece: rare letters, and windows that overlap.
+
+    >>> marks("MKXXU", 10)
+    [{'from': 3, 'to': 4, 'word': 'X, an unknown residue'}, {'from': 5, 'to': 5, 'word': 'U, selenocysteine'}]
+    >>> marks("M" * 15, 10)
+    [{'from': 6, 'to': 10, 'word': 'windows 1 and 2 overlap'}]
+    """
+    rare = [
+        {"from": found.start() + 1, "to": found.end(), "word": f"{found[1]}, {RARE[found[1]]}"}
+        for found in re.finditer(rf"([{''.join(RARE)}])\1*", sequence)
+    ]
+    seams = [
+        {"from": begins + 1, "to": ends, "word": f"windows {number} and {number + 1} overlap"}
+        for number, ((_, ends), (begins, _)) in enumerate(pairwise(windows_of(len(sequence), longest)), 1)
+    ]
+    return rare + seams
+
+
+def card(
+    prediction: Prediction, tasks: Mapping[str, Task], records: Mapping[str, TaskRecord], longest: int
+) -> dict[str, Any]:
+    """One protein for the page: its name, what must be told, and each answer as a sentence with its confidence.
+
+    `longest` is how many residues the model reads in one piece.
+    """
     answers = []
     for name, answer in prediction.answers.items():
         made = make_card(name, answer, tasks.get(name), records.get(name))
@@ -164,5 +192,6 @@ def card(prediction: Prediction, tasks: Mapping[str, Task], records: Mapping[str
         "title": prediction.title,
         "length": prediction.residues,
         "messages": [message.to_json() for message in prediction.messages],
+        "marks": marks(prediction.sequence, longest),
         "answers": answers,
     }

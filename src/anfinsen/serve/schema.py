@@ -25,7 +25,20 @@ def complete(schema: dict[str, Any], menu: Menu) -> dict[str, Any]:
         "properties": {name: {"$ref": f"#/components/schemas/{called(name)}"} for name in menu},
         "additionalProperties": False,
     }
+    _link(schema["paths"])
     return schema
+
+
+def _link(paths: dict[str, Any]) -> None:
+    """What can be asked next of a job or a training that was just begun, for programs that follow links."""
+    for start, methods in paths.items():
+        about = [one for path in paths if f"{path}/".startswith(f"{start}/{{id}}/") for one in paths[path].values()]
+        if "post" in methods and about:
+            (begun,) = (told for status, told in methods["post"]["responses"].items() if status.startswith("2"))
+            begun["links"] = {
+                one["operationId"]: {"operationId": one["operationId"], "parameters": {"id": "$response.body#/id"}}
+                for one in about
+            }
 
 
 def called(task: str) -> str:

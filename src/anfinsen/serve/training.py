@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
 from anfinsen.serve.contract import Asked, Told
 from anfinsen.serve.school import School, Stage
 
-Name = Annotated[str, Field(max_length=200)]
+
+def _plain(text: str) -> str:
+    if any(unicodedata.category(sign) == "Cc" for sign in text):  # no command takes them
+        raise PydanticCustomError("name", "a name without control signs")
+    return text
+
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 LOOK_SECONDS = 0.4
 """How often a training's folder is looked at while somebody watches."""
 

@@ -120,7 +120,9 @@ class Answering:
                 yield _fault(error, example.residues) | _place(example)
 
     def _told(self, prediction: Prediction) -> Message:
-        return {"line": prediction.to_line(), "card": card(prediction, self._tasks, self._predictor.bundle.records)}
+        bundle = self._predictor.bundle
+        longest = int(getattr(bundle.network.body, "longest", prediction.residues))
+        return {"line": prediction.to_line(), "card": card(prediction, self._tasks, bundle.records, longest)}
 
     def look(self, asked: Message) -> Iterator[Message]:
         """One closer look; a fault is told in words, and the next one goes on."""

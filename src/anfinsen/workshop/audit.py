@@ -15,6 +15,7 @@ from pathlib import Path
 from anfinsen.errors import AnfinsenError, UsageError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.tables.offered import is_table
+from anfinsen.tables.rows import Whole
 from anfinsen.tasks import Task
 from anfinsen.training.audit import Finding, compared
 from anfinsen.training.recipe import Recipe
@@ -47,7 +48,7 @@ def look_at(table: str, bundle: Bundle, name: str) -> Iterator[Finding]:
     yield from compared(lesson, record, name, f"'{table}'")
 
 
-def task_again(table: str, bundle: Bundle, name: str) -> tuple[Task, Recipe]:
+def task_again(table: str | Path | Whole, bundle: Bundle, name: str) -> tuple[Task, Recipe]:
     """A task of one's own with the rows of `table`, dealt once, and the recipe that deals them so."""
     if bundle.records[name].custom is None or RECIPE not in bundle.provenance:
         raise UsageError(f"'{name}' was not trained on a table of one's own.", remedy="Leave the table out.")
@@ -57,7 +58,7 @@ def task_again(table: str, bundle: Bundle, name: str) -> tuple[Task, Recipe]:
     return plan.task(plan.deal.rounds[0]), recipe
 
 
-def _planned(table: str, recipe: Recipe, bundle: Bundle, name: str) -> Plan:
+def _planned(table: str | Path | Whole, recipe: Recipe, bundle: Bundle, name: str) -> Plan:
     # what was asked about rows without an answer was answered when it was trained
     found, dealt = read_and_deal(table, recipe, may_drop=True)
     custom = bundle.records[name].custom

@@ -24,6 +24,7 @@ from anfinsen.hub.record import Score
 from anfinsen.inference.prediction import Prediction
 from anfinsen.inference.predictor import Predictor, Question
 from anfinsen.tables.offered import SEQUENCE, SEQUENCE_PAIR, from_lists
+from anfinsen.tables.rows import Whole
 from anfinsen.targets.labels import CALLED
 from anfinsen.training.recipe import Recipe
 from anfinsen.workshop.fitting import Fitted, fit
@@ -34,8 +35,11 @@ from anfinsen.workshop.words import card_lines, plan_lines, sentences
 class Model:
     """A trained and judged model of one's own; `scores` are the rows of its card, ours first."""
 
-    def __init__(self, fitted: Fitted) -> None:
-        self._fitted = fitted
+    rows: Whole
+    """What it learnt from; a bundle does not keep it, and a student needs it again."""
+
+    def __init__(self, fitted: Fitted, rows: Whole) -> None:
+        self._fitted, self.rows = fitted, rows
         self._task = fitted.plan.name
         self._predictor = Predictor(fitted.bundle, (self._task,))
 
@@ -121,19 +125,29 @@ def train(
         more["split"] = split
     first, second = SEQUENCE_PAIR if any(isinstance(one, tuple) for one in sequences) else (SEQUENCE, "")
     own = {"column": first, "partner": second, "label": ("label",), "kind": kind, "conditions": tuple(conditions or ())}
-    values: dict[str, Any] = {"table": {**own, **({"split": "split"} if split is not None else {})}}
+    own |= {"split": "split"} if split is not None else {}
+    recipe = Recipe.build(nested(settings, {"table": own}), source="the call")
+    rows = from_lists(sequences, list(labels), more)
+    plan = make_plan(rows, recipe, start=start)
+    if out is not None:
+        return Model(fit(plan, Path(out)), rows)
+    folder = Path(tempfile.mkdtemp(prefix="anfinsen-"))
+    try:
+        return Model(fit(plan, folder), rows)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def nested(settings: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's keys put into `values`, each where its name says.
+
+    >>> nested({"mode": "lora", "train__steps": 500}, {})
+    {'mode': 'lora', 'train': {'steps': 500}}
+    """
     for key, value in settings.items():
         *tables, name = key.split("__")
         place = values
         for table in tables:
             place = place.setdefault(table, {})
         place[name] = value
-    recipe = Recipe.build(values, source="the call")
-    plan = make_plan(from_lists(sequences, list(labels), more), recipe, start=start)
-    if out is not None:
-        return Model(fit(plan, Path(out)))
-    folder = Path(tempfile.mkdtemp(prefix="anfinsen-"))
-    try:
-        return Model(fit(plan, folder))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return values
