@@ -9,7 +9,9 @@ the training ('valid'). A chain that shares more words of five residues with a j
 with 40 % 23). The library of known sites, which travels with the package, is made anew too. It takes about a minute.
 
 With --fit the few numbers that `inference.sites` lays over a network's answers are fitted anew on the 67 validation
-structures and printed, with what they bring on families that were left out of the fit. Do so after each training.
+structures and printed, with what they bring on families that were left out of the fit; and the chances from which on
+a kind is said are fitted on all validation chains and kept in the bundle. Do so after each
+training.
 """
 
 from __future__ import annotations
@@ -25,16 +27,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, matthews_corrcoef
 from sklearn.model_selection import GroupKFold
 
-from anfinsen.bench.sites import NEAR, blind
+from anfinsen.bench.sites import NEAR, blind, said_from, without_structure
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.predictor import answer
-from anfinsen.inference.sites import EMBEDDED, SHOWN, evidence
+from anfinsen.inference.sites import ALONE, EMBEDDED, IN_SPACE, PLACED, SHOWN, evidence
 from anfinsen.kinship.neighbours import Reach
 from anfinsen.sets.holo import load_holo
 from anfinsen.sets.known_sites import LIBRARY, KnownSites
 from anfinsen.structure.pockets import faced, find_cavities, gather
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.ligand_sites import OWN, TASK, example_of, key_of
+from anfinsen.tasks.ligand_sites import LETTERS, OWN, TASK, example_of, key_of
 
 PATH = Path(__file__).parents[1] / "src" / "anfinsen" / "tasks" / "ligand_sites_split.txt"
 HASHES = 2000
@@ -54,6 +56,7 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.fit:
         fit()
+        fit_said()
         return 0
     made = text(dealt(roles()))
     if not asked.check:
@@ -128,6 +131,25 @@ def fit() -> None:
     cuts = numpy.arange(0.05, 0.6, 0.01)
     best = max(cuts.tolist(), key=lambda cut: matthews_corrcoef(known, chances >= cut))
     print(f"_FACING: {line.intercept_[0]:.2f}, {line.coef_[0, 0]:.2f}, {line.coef_[0, 1]:.2f}; _SAID: {best:.2f}")
+
+
+def fit_said() -> None:
+    """Keep in the bundle the chance from which on each kind is said, by a sequence alone and on a structure."""
+    bundle, chains = Bundle.load(EMBEDDED), TASK.examples("valid")
+    placed = [one for one in chains if one.protein.backbone is not None]
+    found = {}
+    for key, asked, kinds in ((ALONE, without_structure(chains), tuple(LETTERS)), (PLACED, placed, IN_SPACE)):
+        told = answer(bundle, TASK, blind(asked))
+        truths = numpy.concatenate([TASK.target.encode(one) for one in asked])
+        for kind in kinds:
+            truth = truths[:, [*LETTERS].index(kind)]
+            shares = numpy.concatenate([one["probabilities"][kind] for one in told])
+            known = ~numpy.isnan(truth)
+            found[f"{key}{kind}"] = said_from(shares[known], truth[known])
+            print(f"{key}{kind}: from {found[f'{key}{kind}']:.3f} on")
+    record = bundle.records[TASK.name]
+    bundle.records[TASK.name] = record.replaced(calibration=record.calibration | found)
+    bundle.save(EMBEDDED)
 
 
 def text(splits: Mapping[str, str]) -> str:

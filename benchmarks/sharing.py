@@ -25,9 +25,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from anfinsen import runtime
-from anfinsen.bench.baselines import composition
 from anfinsen.bench.probes import ends_of
 from anfinsen.bench.study import Question, untrained
+from anfinsen.data.composition import composition
 from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.predictor import answer

@@ -63,20 +63,23 @@ class InputError(AnfinsenError):
         remedy: str,
         file: str = "",
         row: int | None = None,
+        line: int | None = None,
         position: int | None = None,
         record: str = "",
     ) -> None:
         super().__init__(reason, remedy=remedy)
         self.file = file
         self.row = row
+        self.line = line
         self.position = position
         self.record = record
 
     def place(self) -> str:
-        """Where it happened, as 'file, record 3 (name), position 57'."""
+        """Where it happened, as 'file, record 3 (name), position 57', or with the line of the file if it is known."""
         parts = [self.file] if self.file else []
-        if self.row is not None:
-            parts.append(f"record {self.row}" + (f" ({self.record})" if self.record else ""))
+        count, number = ("record", self.row) if self.line is None else ("line", self.line)
+        if number is not None:
+            parts.append(f"{count} {number}" + (f" ({self.record})" if self.record else ""))
         elif self.record:
             parts.append(self.record)
         if self.position is not None:

@@ -14,6 +14,7 @@ from anfinsen.bench.suite import suites
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
 from anfinsen.sets.binders import COLUMNS, fep_series
+from anfinsen.structure.protein import Protein
 from anfinsen.training.affinity import AffinityConfig
 
 PROBES = {"drug only", "protein only", "nearest neighbour", "KronRLS", "KronRLS, likeness squared"}
@@ -108,6 +109,18 @@ def test_models_answer_other_tables_about_strangers_beside_weight_and_fat(tables
     assert {row.n for row in outside} == {18}, "sixteen pairs with a drug that was refused there, two with a new drug"
 
 
+def test_series_of_a_taught_protein_are_kept_apart_from_those_of_a_new_one(tables: Path) -> None:
+    draw, series = numpy.random.default_rng(9), fep_series(5)
+    chain = series[0].protein.sequence
+    stranger = Protein("stranger", "".join(draw.choice([*"ACDEFGHIKLMNPQRSTVWY"], 60)))
+    assert unseen.known_proteins(series, [Protein("mutant", f"MK{chain[2:]}"), stranger]) == {"a"}
+    assert unseen.known_proteins(series, [stranger]) == set()
+    ligands, told = unseen.read_known([text for one in series for text in one.smiles]), list[str]()
+    rows = unseen.fep_rows(series * 2, ligands, {"weight": [numpy.arange(6.0)] * 4}, set(), {"a"}, told.append)
+    assert {row.split: row.n for row in rows} == {"fep-unseen": 4, "fep-new-protein": 2}
+    assert all(row.value == pytest.approx(1) for row in rows)
+
+
 def test_the_suite_holds_every_study_of_affinity_and_screening() -> None:
     names = {one.name for one in suites()["drug"]}
-    assert {"affinity-davis", "affinity-kiba", "affinity-biosnap", "affinity-unseen", "screen"} <= names
+    assert {"affinity-davis", "affinity-kiba", "affinity-biosnap", "affinity-unseen", "screen", "screen-rate"} <= names

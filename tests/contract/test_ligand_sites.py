@@ -11,9 +11,10 @@ import polars
 import pytest
 import torch
 
-from anfinsen.bench.sites import alone, without_structure
+from anfinsen.bench.sites import alone, said_from, without_structure
 from anfinsen.data.example import Example
 from anfinsen.errors import UnknownNameError
+from anfinsen.inference.sites import ALONE, NEVER, PLACED, RIGHT, sparing
 from anfinsen.sets import holo
 from anfinsen.sets.holo import load_holo
 from anfinsen.sets.known_sites import KnownSites
@@ -182,3 +183,19 @@ def test_a_relative_tells_where_its_ligand_would_sit(tmp_path: Path) -> None:
     assert found.at([2, 3, 4, 5, 6, 7, 8]) is None
     stranger = KnownSites.load(tmp_path / "known.safetensors").compare("W" * 60)
     assert (stranger.relatives, stranger.sites) == (0, ())
+
+
+def test_a_sequence_says_a_kind_only_where_enough_of_what_is_said_was_right() -> None:
+    draw = numpy.random.default_rng(1)
+    truth = (draw.random(5000) < 0.05).astype(float)
+    telling, idle = 0.02 + 0.5 * truth * draw.random(5000) + 0.1 * draw.random(5000), draw.random(5000)
+    said = telling >= said_from(telling, truth)
+    assert truth[said].mean() >= RIGHT and truth[said].sum() > truth.sum() / 2
+    assert said_from(idle, truth) == NEVER
+    shares = {kind: [0.9, 0.2] for kind in KINDS}
+    given = {"probabilities": shares, "thresholds": dict.fromkeys(KINDS, 0.1), "tokens": "LL"}
+    calibration = {f"{ALONE}{kind}": NEVER if kind in ("PRO", "CA") else 0.5 for kind in KINDS} | {f"{PLACED}PRO": 0.4}
+    alone, placed = (sparing({**given, "ground": ground}, calibration) for ground in ("contacts", "structure"))
+    assert ligand_sites.counts(alone) == {kind: 1 for kind in KINDS if kind not in ("PRO", "CA")}
+    assert ligand_sites.counts(placed) == {kind: 2 if kind == DRUG else 1 for kind in KINDS if kind != "CA"}
+    assert alone["probabilities"] == shares and sparing({**given, "ground": "sequence"}, {})["thresholds"][DRUG] == 0.1

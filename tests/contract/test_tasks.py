@@ -133,7 +133,7 @@ def test_it_goes_through_a_bundle_unchanged(name: str, tmp_path: Path) -> None:
         conditions=tuple(condition.name for condition in task.conditions),
         calibration={"temperature": 1.25},
         trunk=shape_of(task).trunk,
-    )
+    ).shaped(task.shape)
     round_weights(network)
     bundle = Bundle("tiny", network, {name: record}, {name: Reach.fit([example.protein for example in examples])})
     bundle.remember()

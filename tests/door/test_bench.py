@@ -311,4 +311,6 @@ def test_rows_about_the_body_stand_with_the_language_model_and_nothing_else_is_l
     assert all_scores([bundle]).splitlines()[2:] == [asked, f"{alone}| level | 0.900, The Elders |"]
     assert headlines([bundle]).splitlines()[2:] == [asked]
     write_card(tmp_path / "card.md", bundle.name, bundle.records, {})
-    assert "| shade, test | accuracy | one-hot | 0.500 | 0.400 to 0.600 | 40 |" in (tmp_path / "card.md").read_text()
+    card = (tmp_path / "card.md").read_text()
+    assert "| shade, test | accuracy | one-hot | 0.500 | 0.400 to 0.600 | 40 |  |" in card
+    assert "| 0.600 to 0.800 | 40 | level, one-hot |" in card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from typer.testing import CliRunner
 
 from anfinsen.cli import app
 from anfinsen.drug.drawing import draw
-from anfinsen.drug.molecule import Molecule, without_atoms
+from anfinsen.drug.molecule import Molecule, parts_of, without_atoms
 from anfinsen.drug.reading import read_molecules
 from anfinsen.errors import BundleError, InputError, UsageError
 from anfinsen.explain.binding import reason
 from anfinsen.hub.affinity import AffinityBundle
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.inference.embedder import Embedder
+from anfinsen.reading.kept import Shelf
+from anfinsen.reading.library import read_library
 from anfinsen.reading.readers import read_examples
 from anfinsen.report.drug import track
 
@@ -75,12 +78,33 @@ def test_one_bad_record_of_a_file_costs_itself_alone(tmp_path: Path) -> None:
     lines.write_text("CCO ethanol\n# a remark\nC1CC broken\nCC(=O)Oc1ccccc1C(=O)O\taspirin\n", encoding="utf-8")
     first, second, third = read_molecules(lines, is_judged=True)
     assert isinstance(first, Molecule) and first.id == "ethanol"
-    assert isinstance(second, InputError) and second.place() == "drugs.smi, record 2 (broken)"
+    assert isinstance(second, InputError) and second.place() == "drugs.smi, line 3 (broken)"
     assert isinstance(third, Molecule) and third.properties["weight"] == pytest.approx(180.16, abs=0.01)
     assert [alert.name for alert in third.alerts] == ["phenol_ester"]
+    lines.write_text("CCO x\nOCC x\nCCN x\n", encoding="utf-8")
+    *same, other = read_molecules(lines)
+    assert all(isinstance(one, Molecule) for one in same) and isinstance(other, InputError)
+    assert (other.line, other.reason) == (3, "The name 'x' stands for another molecule on line 1.")
     lines.rename(tmp_path / "drugs.csv")
     with pytest.raises(UsageError, match=r"ending does not say that it holds molecules"):
         list(read_molecules(tmp_path / "drugs.csv"))
+
+
+def test_a_refusal_names_the_line_of_its_file_whatever_stands_before_it(tmp_path: Path) -> None:
+    lines = "\ufeffsmiles name\r\n\r\n# a remark\r\nCCO one\r\n\r\nC1CC two\r\nCCÖ three\r\n"
+    ends = "a\n\n\nM  END\n$$$$\nb\n\n\n  3  2\n"
+    cells = 'id,smiles\n\n"two\nlines",CCO\nbroken,C1CC\nragged,C,C\nopen,"CC\nlast,CC*\n'
+    (tmp_path / "drugs.smi").write_text(lines, encoding="utf-8")
+    (tmp_path / "packed.smi.gz").write_bytes(gzip.compress(lines.encode()))
+    (tmp_path / "drugs.sdf").write_text(ends, encoding="utf-8")
+    (tmp_path / "drugs.csv").write_text(cells, encoding="utf-8")
+    for name in ("drugs.smi", "packed.smi.gz"):
+        refused = [one for one in read_molecules(tmp_path / name) if isinstance(one, InputError)]
+        assert [(one.row, one.line, one.record) for one in refused] == [(2, 6, "two"), (3, 7, "three")]
+        assert [one.place() for one in refused] == [f"{name}, line 6 (two)", f"{name}, line 7 (three), position 3"]
+    assert [one.line for one in read_molecules(tmp_path / "drugs.sdf") if isinstance(one, InputError)] == [1, 6]
+    found = [one for one in Shelf(None).read(list(read_library(tmp_path / "drugs.csv"))) if isinstance(one, InputError)]
+    assert [(one.row, one.line) for one in found] == [(1, 3), (2, 5), (3, 6), (4, 7), (5, 8)]
 
 
 def test_an_sdf_record_says_what_its_smiles_says(tmp_path: Path) -> None:
@@ -141,9 +165,8 @@ def test_a_reason_has_a_weight_for_each_atom_and_residue_and_says_how_far_to_bel
     assert (quick.atoms.weights == judged.atoms.weights).all() and not quick.is_judged and judged.is_judged
     atoms, residues = (one.faithfulness for one in (judged.atoms, judged.residues))
     assert atoms is not None and residues is not None and atoms.low < atoms.high and residues.is_faithful
-    weights, is_aromatic, is_ring = judged.atoms.weights, found.atoms[:, 4] > 0, found.atoms[:, 5] > 0
-    morpholine = weights[is_ring & ~is_aromatic].mean()
-    assert weights[is_aromatic].mean() > morpholine, "the anilinoquinazoline holds on, the morpholine dissolves"
+    *aromatic, morpholine = (judged.atoms.weights[part] for part in parts_of(found) if len(part) > 5)
+    assert numpy.concatenate(aromatic).mean() > morpholine.mean(), "the quinazoline holds on, the morpholine dissolves"
 
 
 def test_states_of_another_language_model_than_it_learnt_from_are_refused() -> None:

@@ -22,6 +22,7 @@ from anfinsen.inference.fold import Fold
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.reading.readers import read_proteins
+from anfinsen.sets.coordinates import called
 from anfinsen.sets.known_structures import known_structures
 from anfinsen.structure.confidence import BANDS
 from anfinsen.structure.lending import KEYS, START
@@ -125,7 +126,7 @@ def test_a_fold_names_the_structure_that_it_leans_on_and_without_templates_it_le
     line, text, page = told["with"]
     best = line["templates"][0]
     assert best["id"] in near.ids and best["identity"] == best["coverage"] == 1.0
-    sentence = f"It leans on the measured structure {best['id']} (identity 100% over 100% of its residues)."
+    sentence = f"It leans on the measured structure {called(best['id'])} (identity 100% over 100% of its residues)."
     assert sentence in line["sentence"] and sentence in text and sentence in page and "Homology model" in text
     line, text, page = told["without"]
     assert line["templates"] == [] and "leans on the measured" not in line["sentence"] + text + page

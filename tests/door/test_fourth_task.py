@@ -29,8 +29,8 @@ dim = 32
 heads = 2
 inner_dim = 64
 [train]
-steps = 60
-tokens = 1024
+steps = 40
+tokens = 512
 learning_rate = 5e-3
 warmup = 5
 judge_every = 20
@@ -84,7 +84,7 @@ def test_a_public_backbone_by_name_is_trained_on_frozen_and_only_named_in_the_bu
     checkpoint = save_protbert(charge / "protbert")
     recipe = (
         f'name = "on-protbert"\ntasks = ["charge"]\nmode = "frozen"\nbackbone = "{checkpoint}"\n'
-        "[train]\nsteps = 30\ntokens = 2048"
+        "[train]\nsteps = 6\ntokens = 512"
     )
     (charge / "recipe.toml").write_text(recipe)
     run = CliRunner().invoke
@@ -103,7 +103,7 @@ def test_a_public_backbone_by_name_is_trained_on_frozen_and_only_named_in_the_bu
     assert isinstance(refused.exception, ConfigError)
     assert "cannot be trained in full: its weights are not stored in a bundle." in str(refused.exception)
 
-    lora = recipe.replace("frozen", "lora").replace("steps = 30", "steps = 4")
+    lora = recipe.replace("frozen", "lora")
     (charge / "recipe.toml").write_text(lora)
     learnt = run(app, ["train", "--recipe", str(charge / "recipe.toml"), "--out", str(charge / "lora")])
     assert learnt.exit_code == 0, learnt.output

@@ -17,12 +17,13 @@ from anfinsen.data.example import Example
 from anfinsen.data.triads import triads
 from anfinsen.errors import BundleError, UsageError
 from anfinsen.hub.bundle import Bundle
-from anfinsen.hub.record import TaskRecord
+from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference import partners
 from anfinsen.inference.partners import Pairer, Shelf, best_pairs
 from anfinsen.models.acquaintance import Acquaintances, Asked
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
+from anfinsen.report.partners import standing
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.ask import ask
 from anfinsen.tasks.interaction import KNOWN, NO, TASK, YES
@@ -192,7 +193,7 @@ def test_the_verb_answers_two_proteins_a_list_and_everyone(folder: Path, tmp_pat
     page = (tmp_path / "two" / "report.html").read_text(encoding="utf-8")
     assert "<svg" in page
     assert "What speaks most" in page
-    arguments = ["interact", str(listed), "--sequences", str(everyone), "--out", str(tmp_path / "list"), *usual]
+    arguments = ["interact", str(listed), "--sequences", str(everyone), "--out", f"file://{tmp_path}/list", *usual]
     assert runner.invoke(app, arguments).exit_code == 3
     rows = list(csv.DictReader((tmp_path / "list" / "pairs.csv").read_text(encoding="utf-8").splitlines()))
     assert {(row["a"], row["b"]) for row in rows} == {("p0", "p1"), ("p2", "p2")}
@@ -248,3 +249,23 @@ def test_a_range_is_wider_where_less_is_known_and_always_holds_its_score(pairer:
     for answer in answers:
         assert answer["range"][0] <= answer["probabilities"][YES] <= answer["range"][1]
     assert numpy.ptp(answers[1]["range"]) >= numpy.ptp(answers[0]["range"])
+
+
+def test_the_page_says_how_often_such_answers_were_right() -> None:
+    place = {"suite": "partners", "task": "interaction", "dataset": "guo", "split": "guo-C3", "metric": "accuracy"}
+    figures = {"low": 0.5, "high": 0.7, "n": 945}
+    rows = [
+        Score.build({**place, **figures, "model": who, "value": at}) for who, at in (("anfinsen-tiny", 0.6), ("x", 0.5))
+    ]
+    (section,) = standing(rows)
+    assert section.rows == [("neither was", "945", "0.600 (95% interval 0.500 to 0.700)", "x 0.500")]
+    assert standing([]) == []
+
+
+def test_of_two_strangers_the_sentence_says_first_how_little_is_known() -> None:
+    sure = {"probabilities": {YES: 0.7}, "range": [0.6, 0.8]}
+    words = [TASK.say({**sure, KNOWN: known}).split(":")[0] for known in (0, 1)]
+    assert words == ["They may or may not interact", "They may well interact"]
+    assert "hardly more than a coin does: treat it as a guess." in TASK.say({**sure, KNOWN: 0})
+    wide = {"probabilities": {YES: 0.3}, "range": [0.2, 0.6], KNOWN: 2}
+    assert TASK.say(wide).startswith("They may or may not interact: a chance of 30%")

@@ -82,8 +82,9 @@ def test_every_kind_of_file_gives_the_same_scores(
         name = "molecule-5" if ".smi" in ending else "chain"  # a line is cut before its name is reached
         assert [(error.row, error.record) for error in listed] == [(3, "broken"), (5, name), (6, "foreign")]
         assert "20,0" in chain.reason and "2,000" in chain.reason
-        assert foreign.position == 3 and foreign.place() == f"library{ending}, record 6 (foreign), position 3"
-    assert found[".smi"] == found[".smi.gz"] and found[".csv"] == found[".parquet"]
+        place = {".csv": "line 7", ".parquet": "record 6"}.get(ending, "line 6")
+        assert foreign.position == 3 and foreign.place() == f"library{ending}, {place} (foreign), position 3"
+    assert found[".smi"] == found[".smi.gz"]
     ranked = best(tmp_path / ".smi", 10)
     assert ranked[0]["drug"] == "gefitinib" and ranked == best(tmp_path / ".parquet", 10)
     heights = [height(hit["pkd"], hit["low"], 5.0) for hit in ranked]
@@ -204,13 +205,16 @@ def test_the_command_ranks_draws_and_asks_about_off_targets(tmp_path: Path, monk
     with (out / "panel.csv").open(encoding="utf-8", newline="") as file:
         assert [row["protein"] for row in csv.DictReader(file)] == ["one", "two"] * 3
     listed = (out / "refused.csv").read_text(encoding="utf-8")
-    assert "library.csv,broken,3," in listed and "library.csv,foreign,6,3," in listed
+    assert "library.csv,broken,3,4," in listed and "library.csv,foreign,6,7,3," in listed
     page = (out / "report.html").read_text(encoding="utf-8")
     assert page.count("<figure><svg") == 3 and "<script" not in page
     assert "far from training" in page and "Other proteins they might hold" in page
+    assert "How good such rankings are" in page and "DUD-E, kinases" in page and "likeness to 5 known 0." in page
     assert json.loads((out / "screen.json").read_text())["library"] == "library.csv"
-    again = CliRunner().invoke(app, words)
+    (out / "report.html").unlink()
+    again = CliRunner().invoke(app, [f"file://{out}" if word == str(out) else word for word in words])
     assert again.exit_code == 3 and "7 rows were already answered" in again.output
+    assert f"Written to file://{out}." in again.output and (out / "report.html").exists()
 
 
 def test_ranking_by_likeness_wants_known_ligands(predictor: AffinityPredictor, target: Protein, tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def test_a_likely_pocket_is_known_new_or_not_trusted(bundle: Path) -> None:
     }
     known, new, unsure = (finder.judge(one, answer) for one in (ball("A"), ball("G"), ball("G", 45.0)))
     assert known.sites[0].known is not None and not known.sites[0].is_novel
-    assert "HEM sits there in 1abc:A (60% identical)" in say(known.sites[0], known.protein)
+    assert "HEM sits there in 1ABC, chain A (60% identical)" in say(known.sites[0], known.protein)
     assert new.sites[0].is_novel and "it may be new" in say(new.sites[0], new.protein)
     assert new.sites[0].kind == "ZN"
     assert not unsure.sites[0].is_novel and unsure.sites[0].is_doubtful

@@ -12,13 +12,15 @@ import pytest
 import torch
 
 from anfinsen import runtime
-from anfinsen.bench import contenders, speed
+from anfinsen.bench import contenders, one_pass, speed
 from anfinsen.bench.contenders import CONTENDERS, FIRST, Contender
 from anfinsen.bench.speed import product_rate, speed_rows
 from anfinsen.hub.body import write_body
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.embedder import Embedder, embed_file
-from anfinsen.models.encoder import EncoderConfig
-from anfinsen.models.network import Network
+from anfinsen.models.encoder import Encoder, EncoderConfig
+from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.reading.readers import read_examples
 
 WITHOUT_EXTRAS = [one for one in CONTENDERS if not one.packages]
@@ -133,3 +135,28 @@ def test_time_grows_with_the_number_of_proteins_and_memory_does_not(tiny_network
         assert result.answered == count
     assert 2.5 < seconds[8_000] / seconds[2_000] < 6.0
     assert peaks[8_000] - peaks[2_000] < 60
+
+
+def test_all_answers_in_one_pass_stand_beside_a_pass_for_each_task(
+    proteins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"id": f"q{number}", "sequence": "ACDEFGHIKL" * 30, "split": "valid", "in_shared_test": False}
+        for number in range(3)
+    ]
+    polars.DataFrame(rows).write_parquet(proteins / "part-1.parquet")
+    torch.manual_seed(1)
+    config = EncoderConfig(layers=1, dim=16, heads=2, inner_dim=32)
+    shapes = {"solubility": HeadShape("pooled", 2), "disorder": HeadShape("residue", 2)}
+    network = Network(NativeBody(Encoder(config), config.dim, config.longest), shapes).eval()
+    records = {name: TaskRecord(kind=shape.kind, size=shape.size) for name, shape in shapes.items()}
+    Bundle("tiny", network, records).save(tmp_path / "bundle")
+    monkeypatch.setattr(one_pass, "default_bundle", lambda: tmp_path / "bundle")
+    told: list[str] = []
+    ours, each = one_pass.one_pass_rows(Bundle.load(tmp_path / "bundle").network, "mine", limit=2, tell=told.append)
+    assert (ours.suite, ours.task, ours.metric, ours.n, told) == ("speed", "one-pass", "seconds", 2, [])
+    assert ours.split == "2 tasks, 290-310 residues"
+    assert each.model == "a pass for each task" and 0 < ours.low <= ours.value <= ours.high < each.value
+    stranger = Network(NativeBody(Encoder(config), config.dim, config.longest), {})
+    assert one_pass.one_pass_rows(stranger, "mine", limit=2, tell=told.append) == []
+    assert told == ["one-pass is passed over: it asks the model that comes with the package."]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy
 import pytest
 
-from anfinsen.drug.molecule import Molecule, without_atoms
+from anfinsen.drug.molecule import Molecule, elements_of, parts_of, without_atoms
 from anfinsen.drug.reading import read_molecules
 from anfinsen.errors import InputError, UsageError
-from anfinsen.explain.binding import _lost, _spread, believe, parts_of
+from anfinsen.explain.binding import _lost, _spread, believe
 from anfinsen.inference.affinity_pocket import mean_state, read_pockets, say
 from anfinsen.structure.protein import Protein
 
@@ -50,6 +50,7 @@ def test_every_atom_is_in_one_ring_system_or_chain() -> None:
     parts = parts_of(naphthyl)
     assert sorted(at for part in parts for at in part) == list(range(naphthyl.heavy_atoms))
     assert sorted(len(part) for part in parts) == [4, 6, 10], "an amide, a phenyl, and a naphthyl of two rings"
+    assert [elements_of(naphthyl)[at] for at in parts[0]] == ["C", "C", "O", "N"] and len(parts_of(read("CCO"))) == 1
 
 
 def test_a_molecule_without_all_its_atoms_has_no_fragment_and_without_none_all() -> None:

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from anfinsen.errors import BundleError
-from anfinsen.inference.fold import LINKER, Fold, built, fold_pair, graph_of, refusal
+from anfinsen.inference import fold
+from anfinsen.inference.fold import LINKER, Fold, built, fold_pair, refusal
 from anfinsen.limits import Limits
 from anfinsen.structure.backbone import Backbone
-from anfinsen.structure.building import build
+from anfinsen.structure.building import Built, build
 from anfinsen.structure.confidence import agreement, expected_errors
 from anfinsen.structure.distogram import EDGES, Distogram
-from anfinsen.structure.frames import oxygens, spread, torsions
+from anfinsen.structure.frames import chain_of, frames_of, oxygens, spread, torsions
 from anfinsen.structure.protein import Protein
 from anfinsen.structure.sanity import check
 from anfinsen.structure.scores import rmsd
@@ -90,6 +91,27 @@ def test_a_relative_tells_left_from_right_where_torsions_know_nothing() -> None:
         assert rmsd(like, found) < rmsd(other, found)
 
 
+def test_what_comes_out_with_helices_of_the_wrong_hand_is_built_again_from_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    helix = spread(frames_of(chain_of(numpy.tile(numpy.radians([-63.0, -42.0]), (20, 1)).astype(numpy.float32))))
+    points = numpy.full((20, 5, 3), numpy.nan, dtype=numpy.float32)
+    points[:, :3], points[:, 4] = helix[:, :3].numpy(), helix[:, 3].numpy()
+    right, left = (Backbone(one.astype(numpy.float32), numpy.zeros(19, bool), "predicted") for one in (points, -points))
+    assert check(left).is_mirrored and not check(right).is_mirrored
+    asked = []
+
+    def stubborn(believed: Distogram, sequence: str, like: numpy.ndarray | None = None) -> Built:
+        asked.append(like)
+        is_right = like is not None and rmsd(right.alphas, like) < rmsd(left.alphas, like)
+        return Built(right if is_right else left, 0.0, ())
+
+    monkeypatch.setattr(fold, "build", stubborn)
+    found = built(Protein("a", SEQUENCE), guess(20), {}, "any")
+    assert len(asked) == 2 and not any("mirror" in message.text for message in found.messages)
+    assert numpy.array_equal(found.backbone.points, right.points, equal_nan=True)
+
+
 def test_a_linker_is_taken_out_and_two_chains_remain(pair: Fold) -> None:
     assert pair.chains == (SEQUENCE, SEQUENCE[::-1]) and len(pair) == 2 * len(SEQUENCE)
     assert pair.backbone.breaks.nonzero()[0].tolist() == [len(SEQUENCE) - 1]
@@ -146,18 +168,6 @@ def test_suspicious_structures_are_called_so() -> None:
     assert found.clashes == 1 and found.breaks >= 1 and found.low_share == 1.0
     told = " ".join(message.text for message in found.messages())
     assert "overlap" in told and "torn" in told and "low confidence" in told
-
-
-def test_the_graph_says_what_it_stands_on() -> None:
-    class Knower:
-        def distogram(self, protein: Protein) -> Distogram:
-            return guess(len(protein))
-
-    protein = Protein("a", SEQUENCE)
-    placed = replace(protein, backbone=Guesser().fold(protein).backbone)
-    knower: object = Knower()
-    grounds = [graph_of(placed).grounds, graph_of(protein, knower).grounds, graph_of(protein).grounds]  # type: ignore[arg-type]
-    assert grounds == [("fold",), ("contacts",), ("sequence",)]
 
 
 # ESMFold ------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from anfinsen.data.example import Example
-from anfinsen.models.graph import GraphNetwork, Multiscale, window_mean
+from anfinsen.models.graph import GraphHead, GraphNetwork, Multiscale, window_mean
 from anfinsen.reading.readers import read_examples
 from anfinsen.structure.backbone import Backbone, from_alphas
 from anfinsen.structure.graph import FEATURES, KINDS, REACH, Graph, build_graph, from_contacts, join
@@ -222,3 +222,23 @@ def test_states_are_hidden_from_some_proteins_while_the_network_learns_and_from_
     silent = (told == 0).all(1)
     assert 30 < int(silent.sum()) < 90 and (told[~silent] > 0).all()
     assert (entry.eval()(states(600), lengths).abs().sum(1) > 0).all()
+
+
+def test_several_networks_answer_by_their_mean_and_each_step_teaches_one_of_them() -> None:
+    torch.manual_seed(1)
+    head, one = GraphHead(DIM, 2, members=3), helix(20)
+    graph, given, nothing = tensors(build_graph(one), one), states(20), torch.zeros(1, 0)
+    members = [head.fold, *head.others]
+    head.eval()
+    alone = torch.stack([member(given, graph, [20]) for member in members])
+    assert torch.allclose(head(given, [20], nothing, graph), alone.mean(0), atol=1e-6)
+    assert (alone.std(0) > 1e-3).any()
+    head.train()
+    taught = []
+    for _ in range(30):
+        head.zero_grad()
+        head(given, [20], nothing, graph).square().sum().backward()
+        moved = [any(weight.grad is not None for weight in member.parameters()) for member in members]
+        assert sum(moved) == 1
+        taught.append(moved.index(True))
+    assert set(taught) == {0, 1, 2}

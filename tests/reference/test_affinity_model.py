@@ -35,7 +35,8 @@ def likeness(count: int) -> numpy.ndarray:
 
 
 def test_the_ridge_solves_the_kronecker_system_whether_all_pairs_are_known_or_not() -> None:
-    for shape, share in (((6, 7), 1.0), ((6, 7), 0.7), ((40, 50), 0.02)):  # all known, some, few: three ways of solving
+    ways = ((6, 7), 1.0), ((6, 7), 0.7), ((40, 50), 0.02), ((50, 40), 0.02)  # all known, some, few of either shape
+    for shape, share in ways:
         drugs, proteins = likeness(shape[0]), likeness(shape[1])
         values = DRAW.normal(size=shape).astype(numpy.float32)
         known = (DRAW.random(shape) < share).astype(numpy.float32)
@@ -55,9 +56,10 @@ def test_trees_as_arrays_say_what_scikit_learn_says_with_gaps_too() -> None:
 
 
 def test_axes_are_those_of_kernel_pca() -> None:
-    alike = likeness(12)
-    theirs = KernelPCA(3, kernel="precomputed").fit_transform(alike)
-    assert numpy.abs(Axes.fit(alike, 3).place(alike)) == pytest.approx(numpy.abs(theirs), abs=1e-3)
+    for count in (12, 200):  # all directions, and these alone
+        alike = likeness(count)
+        theirs = KernelPCA(3, kernel="precomputed").fit_transform(alike)
+        assert numpy.abs(Axes.fit(alike, 3).place(alike)) == pytest.approx(numpy.abs(theirs), abs=1e-3)
 
 
 def affinities() -> Affinities:

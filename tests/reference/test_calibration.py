@@ -34,7 +34,8 @@ def test_class_shares_that_differ_between_training_and_use_are_mended() -> None:
     planted = numpy.array([1.5, 0.0, -1.5, 0.0])
     logits = generator.normal(size=(4000, 4)) * 2
     truth = numpy.array([generator.choice(4, p=row) for row in softmax(logits + planted)])
-    temperature, shifts = fit_scaling(logits, truth)
+    temperature, shifts, weight = fit_scaling(logits, truth)
+    assert weight == 0.0
     assert temperature == pytest.approx(1.0, rel=0.1)
     assert shifts - shifts.mean() == pytest.approx(planted, abs=0.2)
     before = (logits.argmax(1) == truth).mean()

@@ -9,10 +9,11 @@ import polars
 import pytest
 import torch
 
-from anfinsen.bench import contact_maps
+from anfinsen.bench import contact_maps, fold_cost
 from anfinsen.bench.contact_maps import by_separation, by_template, contact_rows, judged, score
 from anfinsen.bench.contacts import LONG_RANGE, pairs_of
 from anfinsen.bench.suite import suites
+from anfinsen.inference.fold import Builder
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
 from anfinsen.models.pair_trunk import TrunkConfig
@@ -121,3 +122,17 @@ def test_no_judged_cluster_was_trained_on() -> None:
         pytest.skip("the tables of chains are not here")
     held_out = {chain.cluster for split in contact_maps.SPLITS for chain in judged(split)}
     assert not held_out & {chain.cluster for chain in load_chains("train")}
+
+
+def test_a_fold_of_a_process_of_its_own_is_measured_and_stays_far_below_four_gigabytes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fold_cost, "long_chains", lambda: ["MKELLKKAEELGVSPEELKKVLEAGGS"])
+    told: list[str] = []
+    rows = {row.metric: row for row in fold_cost.cost_rows(make_network(), "any", limit=None, tell=told.append)}
+    assert set(rows) == {"seconds", "peak_mb"} and len(told) == 1
+    assert {(row.suite, row.task, row.split, row.n) for row in rows.values()} == {
+        ("structure", "fold", "300 residues", 1)
+    }
+    assert 0.5 < rows["seconds"].value < 120 and 100 < rows["peak_mb"].value < 2000
+    assert Builder.load().memory(300) < 500e6

@@ -134,6 +134,10 @@ def test_the_gain_over_homology_is_the_ratio_of_the_two_scores() -> None:
         assert gain.low is not None and gain.low <= gain.value
         with pytest.raises(UndefinedScoreError):
             measure("relative_gain", truths, answers)
+        for level in (4,) if metric == "F1" else ():  # these answers hold whole numbers alone
+            right = [measure(f"accuracy level {level}", truths, one, resamples=5).value for one in (both, weak)]
+            gain = measure(f"relative_gain level {level}", truths, both, resamples=5)
+            assert right[1] > 0 and gain.value == pytest.approx(right[0] / right[1] - 1)
 
 
 # Hierarchies ----------------------------------------------------------------------------------------------------------

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
 import pytest
 from biotite.sequence.align import align_optimal
 
+from anfinsen.bench import fold_fitting
+from anfinsen.data.example import Example
 from anfinsen.errors import BundleError
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import TaskRecord
+from anfinsen.inference.distances import Folder
 from anfinsen.inference.fold import LINKER, relatives
 from anfinsen.kinship.alignment import MATRIX, Aligner, aligned
 from anfinsen.kinship.blosum import GAPS, as_biotite
+from anfinsen.models.encoder import Encoder, EncoderConfig
+from anfinsen.models.network import NativeBody, Network
 from anfinsen.sets.coordinates import load_chains
-from anfinsen.sets.folds import fold_examples
+from anfinsen.sets.folds import betas_from_alphas, fold_examples
 from anfinsen.sets.known_structures import PER_ANGSTROM, KnownStructures, known_structures
 from anfinsen.structure.backbone import Backbone, find_breaks
 from anfinsen.structure.distogram import EDGES, Distogram
@@ -153,3 +161,40 @@ def test_a_template_keeps_its_place_along_a_longer_chain() -> None:
     moved = template_of(walk(20, 7).alphas).within(5, 40)
     assert moved.coverage == 0.5 and moved.alphas.shape == moved.betas.shape == (40, 3)
     assert numpy.flatnonzero(~numpy.isnan(moved.betas[:, 0])).tolist() == list(range(5, 25))
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_the_fit_is_kept_in_the_bundle_and_trusts_relatives_as_far_as_they_were_right(
+    is_right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = EncoderConfig(layers=1, dim=16, heads=2, inner_dim=32)
+    network = Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {"contacts": TASKS["contacts"].shape})
+    kind, size = network.shapes["contacts"][:2]
+    record = TaskRecord(kind=kind, size=size, calibration={"temperature": 1.25, KEYS[0]: 99.0})
+    Bundle("tiny-fold", network.eval(), {"contacts": record}).save(tmp_path / "tiny")
+    asked = [Protein(f"v{n}", random_chain(60, n), backbone=with_betas(walk(60, n))) for n in range(6)]
+    known = [replace(one, backbone=one.backbone if is_right else walk(60, 50 + n)) for n, one in enumerate(asked)]
+    monkeypatch.setattr(fold_fitting, "fold_examples", lambda split: [Example(one) for one in asked])
+    monkeypatch.setattr(fold_fitting, "training_structures", lambda: KnownStructures.of(known))
+    monkeypatch.setattr(Folder, "distogram", lambda self, protein: unsure(len(protein)))
+    told: list[str] = []
+    found = fold_fitting.fit_templates(tmp_path / "tiny", most=4, tell=told.append)
+    assert len(told) == 4 and told[-1].startswith("4 of 4 validation chains")
+    assert Bundle.load(tmp_path / "tiny").records["contacts"].calibration == found | {"temperature": 1.25}
+    assert set(found) == set(KEYS)
+    backbone = asked[5].backbone
+    assert backbone is not None
+    first, second = numpy.triu_indices(60, 3)
+    apart = numpy.nan_to_num(distances(backbone.atom("CB"))[first, second], nan=99.0)
+    near = (apart < EDGES[-1]).nonzero()[0]
+    bins = numpy.searchsorted(EDGES, apart[near], side="right")
+    believed, _ = mixed(unsure(60), KnownStructures.of(known).search(asked[5].sequence), found)
+    sure = believed.probabilities[first[near], second[near], bins].mean()
+    assert sure > 0.5 if is_right else sure < 0.2
+
+
+def with_betas(backbone: Backbone) -> Backbone:
+    """The same with CB where a trace of CA lets it be expected."""
+    points = backbone.points.copy()
+    points[:, 4] = betas_from_alphas(backbone.alphas)
+    return Backbone(points, backbone.breaks, backbone.origin)

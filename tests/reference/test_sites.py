@@ -18,7 +18,7 @@ from anfinsen.structure.protein import Protein
 from anfinsen.targets.coverage import redraw
 from anfinsen.targets.metrics import measure
 from anfinsen.targets.sites import CUTS
-from anfinsen.targets.tracks import Tracks, best_threshold
+from anfinsen.targets.tracks import Tracks, best_threshold, expected_threshold
 from anfinsen.targets.values import Values
 from anfinsen.tasks import TASKS
 
@@ -115,6 +115,26 @@ def test_the_threshold_has_the_best_f1_and_shifts_undo_the_weights() -> None:
     scores = 2 * precision * recall / (precision + recall).clip(1e-9)
     assert calibration["threshold phosphate"] == pytest.approx(thresholds[scores[:-1].argmax()], abs=1e-4)
     assert best_threshold(numpy.array([0.1, 0.2]), numpy.array([0.0, numpy.nan])) == 0.5
+
+
+def test_a_proteins_own_threshold_has_the_best_f1_in_worlds_drawn_from_its_probabilities() -> None:
+    generator = numpy.random.default_rng(4)
+    shares = generator.beta(0.4, 2.0, size=(120, 2)).round(4)
+    worlds = (generator.random((4000, 120, 2)) < shares).any(2)  # drawn sites of either track
+    thresholds = numpy.unique(shares.max(1))
+    said = shares.max(1) >= thresholds[:, None]
+    scores = (2 * worlds @ said.T / (worlds.sum(1)[:, None] + said.sum(1))).mean(0)
+    ours = expected_threshold(shares)
+    assert scores[thresholds.tolist().index(ours)] > scores.max() - 0.003
+    assert scores.min() < scores.max() - 0.1, "any threshold would do, so this test means nothing"
+
+    calibration = {"threshold one": 0.9, "threshold other": 0.9}
+    for has_sites in (False, True):
+        target = Tracks(names=("one", "other"), letters=("O", "X"), has_sites=has_sites)
+        answer = target.answer(numpy.log(shares.clip(1e-4) / (1 - shares.clip(1e-4))), calibration)
+        assert list(answer["thresholds"].values()) == pytest.approx([ours if has_sites else 0.9] * 2, abs=1e-4)
+        assert len(answer["tokens"].replace("-", "")) == int((shares.max(1) >= (ours if has_sites else 0.9)).sum())
+    assert expected_threshold(numpy.zeros((5, 2))) == 0.5
 
 
 def test_of_the_true_sites_of_a_new_protein_nine_in_ten_are_not_ruled_out() -> None:

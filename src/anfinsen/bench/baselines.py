@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 from anfinsen.bench import exposure, function, residues
 from anfinsen.bench.ngrams import CORPUS_SAMPLE, masked_trigram, masked_unigram
-from anfinsen.data.alphabet import RESIDUES
+from anfinsen.data.composition import composition
 from anfinsen.data.example import Example
 from anfinsen.kinship.neighbours import most_alike
 from anfinsen.targets.base import Answer, Number
@@ -69,16 +69,6 @@ def baselines_for(task: Task) -> list[Baseline]:
 
 
 # Features -----------------------------------------------------------------------------------------------------------
-
-
-def composition(examples: Sequence[Example]) -> Floats:
-    """Shares of the twenty standard residues and the logarithm of the length: (n, 21)."""
-    rows = numpy.zeros((len(examples), len(RESIDUES) + 1))
-    for row, example in zip(rows, examples, strict=True):
-        sequence = example.protein.sequence
-        row[:-1] = [sequence.count(residue) / len(sequence) for residue in RESIDUES]
-        row[-1] = math.log(len(sequence))
-    return rows
 
 
 def _with_conditions(examples: Sequence[Example], task: Task) -> Floats:

@@ -22,7 +22,8 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from anfinsen.bench.baselines import Baseline, baselines_for, composition, label_majority, number_mean
+from anfinsen.bench.baselines import Baseline, baselines_for, label_majority, number_mean
+from anfinsen.data.composition import composition
 from anfinsen.data.example import Example
 from anfinsen.kinship.neighbours import most_alike
 from anfinsen.models.heads import joined

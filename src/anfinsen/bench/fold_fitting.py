@@ -39,11 +39,13 @@ PAIRS = 2_500
 _SEED = 1
 
 
-def fit_templates(bundle: Path, *, tell: Tell = lambda sentence: None) -> dict[str, float]:
-    """Fit how much known structures count, and keep it in the bundle's record."""
+def fit_templates(bundle: Path, *, most: int | None = None, tell: Tell = lambda sentence: None) -> dict[str, float]:
+    """Fit how much known structures count on at most so many chains, and keep it in the bundle's record."""
     folder, known = Folder.load(bundle), training_structures()
     proteins = [example.protein for example in fold_examples("valid")]
     proteins = [one for one in proteins if SHORTEST <= len(one) <= LONGEST]
+    places = sorted(numpy.random.default_rng(_SEED).permutation(len(proteins))[:most])
+    proteins = [proteins[place] for place in places]
     cases = []
     for number, protein in enumerate(proteins, 1):
         if templates := known.search(protein.sequence):

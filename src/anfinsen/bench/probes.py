@@ -26,11 +26,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from anfinsen.bench.baselines import composition
 from anfinsen.bench.study import UNTRAINED, Question, Tell, untrained
 from anfinsen.bench.suite import LANGUAGE_MODEL
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.batch import pack
+from anfinsen.data.composition import composition
 from anfinsen.data.example import Example
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network

@@ -96,10 +96,8 @@ def verdicts(rows: Sequence[Score]) -> list[str]:
     """
     sentences = []
     for ours in (row for row in rows if row.is_ours):
-        rivals = [row for row in rows if row.question == ours.question and not row.published and not row.is_ours]
-        if rivals:
-            best = max(rivals, key=lambda row: row.merit)
-            verdict = f"{_figure(ours)} {_compare(ours, best)} the best baseline, {_figure(best)}"
+        if rivals := ours.rivals(rows):
+            verdict = f"{_figure(ours)} {_compare(ours, rivals[0])} the best baseline, {_figure(rivals[0])}"
             sentences.append(f"{ours.task}, {ours.split}, {ours.metric}, n = {ours.n}: {verdict}.")
     return sentences
 

@@ -30,7 +30,7 @@ from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import OURS, Score
 from anfinsen.inference.distances import Folder
 from anfinsen.inference.predictor import answer
-from anfinsen.inference.sites import EMBEDDED, IN_SPACE, evidence, facing
+from anfinsen.inference.sites import EMBEDDED, IN_SPACE, NEVER, RIGHT, evidence, facing
 from anfinsen.models.network import Network
 from anfinsen.sets.holo import SITES, Holo, load_holo
 from anfinsen.structure.pockets import Cavities, Pocket, faced, find_cavities, gather
@@ -53,6 +53,7 @@ _PUBLISHED = (
 )
 """Top-n and top-(n+2) as Krivák & Hoksza 2018 print them; from memory of the paper."""
 _SAMPLES, _SEED = 1000, 1
+_FEWEST = 20
 
 Floats = NDArray[numpy.floating[Any]]
 Answers = Sequence[Answer]
@@ -184,6 +185,18 @@ def with_contacts(examples: Sequence[Example]) -> list[Example]:
     return [
         replace(one, protein=replace(one.protein, contacts=folder.distogram(one.protein).contacts)) for one in examples
     ]
+
+
+def said_from(shares: Floats, truth: Floats) -> float:
+    """The chance from which on a kind is said: that of the best F1 at which `RIGHT` of what is said is right.
+
+    `NEVER` where no such threshold finds one true residue in `_FEWEST`. Of residues where it is known, (R,) each.
+    """
+    order = numpy.argsort(-shares, kind="stable")
+    ends = numpy.flatnonzero(numpy.diff(shares[order], append=-1.0))
+    hits, said, sites = truth[order].cumsum()[ends], ends + 1, truth.sum()
+    worth = numpy.where((hits >= RIGHT * said) & (hits * _FEWEST >= sites), 2 * hits / (said + sites), 0.0)
+    return float(shares[order][ends[worth.argmax()]]) if worth.any() else NEVER
 
 
 # Pockets -------------------------------------------------------------------------------------------------------------

@@ -4,9 +4,10 @@
                     series, then the mean over the series; the interval draws series again
     BindingDB       two test parts of another table: does the molecule bind at all? AUROC, AUPR
 
-Molecules that the table of training holds are left out of the series, and pairs whose two sides it knows out of
-BindingDB. Everything else is answered as if both sides were new. The rivals: heavier molecules bind more tightly
-(weight, atoms), and fatter ones do (logP).
+Molecules that a table of training holds are left out of the series, and pairs whose two sides it knows out of
+BindingDB. Everything else is answered as if both sides were new. A protein may stand in a table all the same, so the
+series of which no table holds the protein or a twin have rows of their own (fep-new-protein). The rivals: heavier
+molecules bind more tightly (weight, atoms), and fatter ones do (logP).
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder
+from anfinsen.kinship.profile import near_twins
 from anfinsen.models.binding import BindingModel
 from anfinsen.models.network import Network
-from anfinsen.sets.affinity import DAVIS, KIBA
+from anfinsen.sets.affinity import DAVIS, FAMILY, KIBA
 from anfinsen.sets.binders import Series, bindingdb, biosnap, fep_series
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.metrics import LEVEL, Estimate
@@ -55,8 +57,12 @@ def unseen_rows(network: Network, model: str, *, limit: int | None, tell: Tell) 
     said: dict[str, list[Floats]] = {}
     rows: list[Score] = []
     met: set[str] = set()
+    kin: set[str] = set()
     for name in QUICK if limit else TABLES:
         ready = prepare(TABLES[name](), embedder, tell)
+        there = known_proteins(series, ready.found.proteins)
+        kin |= there
+        tell(f"{_FEP}: {len(there)} of {len(series)} series are of a protein that {name} holds, or of a twin of it.")
         asked = stranger(ready, embedder, tell)
         met |= {molecule.smiles for molecule in ready.molecules}
         for who, values in _ranked(series, ligands, asked, f"{model} affinity, learnt from {name}").items():
@@ -64,7 +70,7 @@ def unseen_rows(network: Network, model: str, *, limit: int | None, tell: Tell) 
         if name == "BIOSNAP":
             rows += _bindingdb_rows(ready, asked, f"{model} affinity, learnt from {name}", tell)
     said |= _simple(series, ligands)
-    return [*fep_rows(series, ligands, said, met, tell), *rows]
+    return [*fep_rows(series, ligands, said, met, kin, tell), *rows]
 
 
 def stranger(ready: Prepared, embedder: Embedder, tell: Tell) -> Asked:
@@ -92,23 +98,35 @@ def read_known(smiles: Sequence[str], *, is_judged: bool = False) -> dict[str, M
     return {text: one for text, one in zip(texts, found, strict=True) if isinstance(one, Molecule)}
 
 
+def known_proteins(series: Sequence[Series], taught: Sequence[Protein]) -> set[str]:
+    """The names of the series whose protein is a taught one, or its mutant, its piece or a twin of 90 % identity."""
+    chains = [one.protein.sequence for one in series] + list({protein.sequence for protein in taught})
+    groups = near_twins(chains, FAMILY).tolist()
+    known = set(groups[len(series) :])
+    return {one.name for one, group in zip(series, groups, strict=False) if group in known}
+
+
 def fep_rows(
     series: Sequence[Series],
     ligands: Mapping[str, Molecule],
     said: Mapping[str, Sequence[Floats]],
     met: set[str],
+    kin: set[str],
     tell: Tell,
 ) -> list[Score]:
-    """The mean over the series of the Spearman within each, for everyone who answered."""
+    """The mean over the series of the Spearman within each, for everyone who answered; then of new proteins alone."""
     kept = [[text in ligands and ligands[text].smiles not in met for text in one.smiles] for one in series]
     long = [at for at, mask in enumerate(kept) if sum(mask) >= _FEWEST]
     count = sum(sum(kept[at]) for at in long)
     tell(f"{_FEP}: {len(long)} series, {count:,} molecules that no table of training holds.")
-    question = Question(SUITE, NAME, _FEP, f"{_FEP}-unseen", "Spearman")
+    new = [at for at in long if series[at].name not in kin]
+    tell(f"{_FEP}: {len(new)} of them are of a protein that no table of training holds, nor a twin of it.")
     rows = []
-    for who, values in said.items():
-        each = [_spearman(series[at].tightness[kept[at]], values[at][kept[at]]) for at in long]
-        rows.append(question.row(who, mean_of(each)))
+    for split, places in ((f"{_FEP}-unseen", long), (f"{_FEP}-new-protein", new)):
+        question = Question(SUITE, NAME, _FEP, split, "Spearman")
+        for who, values in said.items() if len(places) > 1 else ():
+            each = [_spearman(series[at].tightness[kept[at]], values[at][kept[at]]) for at in places]
+            rows.append(question.row(who, mean_of(each)))
     return rows
 
 

@@ -106,10 +106,14 @@ def propose(
         section = proposal_section(found, best, goal)
         sections.append(section)
         screen.print(f"[bold]{escape(protein.id)}[/]  {escape(section.lead)}")
+        claims: dict[str, list[str]] = {}
         for one in best:
             reach = "" if one.low is None or one.high is None else f" ({one.low:+.2f} to {one.high:+.2f})"
-            screen.print(f"  [bold]{one.name}[/]  {one.gain:+.2f} {goal.unit}{reach}  {escape(one.claim(goal))}")
+            screen.print(f"  [bold]{one.name}[/]  {one.gain:+.2f} {goal.unit}{reach}")
             screen.print(f"    {escape(one.reason)} Risks: {escape('; '.join(one.risks) or 'none seen')}.")
+            claims.setdefault(one.claim(goal), []).append(one.name)
+        for claim, names in claims.items():  # what is the same of many is said once
+            screen.print(f"  {'Each of them' if len(claims) == 1 < len(best) else ', '.join(names)}: {escape(claim)}")
     standfirst = f"Suggestions toward {goal.words}. Each is a hypothesis to test at the bench, not a result."
     _finish(out, "Variants that might be better", standfirst, sections, about, refused, raw_csv)
 

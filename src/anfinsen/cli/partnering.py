@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 from rich.markup import escape
 
-from anfinsen.cli.scaling import On, Workers, crew, everywhere
-from anfinsen.cli.screen import Raw, Threads, app, notices, screen
+from anfinsen.cli.scaling import On, Workers, crew, everywhere, named, place
+from anfinsen.cli.screen import Raw, Threads, app, notices, screen, tell
 from anfinsen.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -73,19 +73,19 @@ def interact(
             remedy="Give two proteins, one table of pairs, or --all-against-all FILE.",
         )
     runtime.use_threads(threads)
-    pairer, refused = Pairer.load(bundle, expected), list[InputError]()
+    pairer, refused, there = Pairer.load(bundle, expected), list[InputError](), named(out)
     sections: list[Section] = []
-    with crew(on, workers) as cluster:
-        team = _Team(pairer, everywhere(bundle), out, cluster)
+    with place(out) as here, crew(on, workers) as cluster:
+        team = _Team(pairer, everywhere(bundle), here, cluster)
         if all_against_all is not None:
             rows = _everyone(team, list(_proteins(all_against_all, refused)), all_against_all, states, least)
-            told = f"The {len(rows):,} best are in {out / 'pairs.csv'}; all of them in {out}/pairs-*.parquet."
+            told = f"The {len(rows):,} best are in {there}/pairs.csv; all of them in {there}/pairs-*.parquet."
         else:
             rows, sections = _listed(team, _pairs(str(one), other, sequences, refused), least, reasons)
-            told = f"{len(rows):,} pairs are in {out / 'pairs.csv'}; see {out / 'report.html'}."
+            told = f"{len(rows):,} pairs are in {there}/pairs.csv; see {there}/report.html."
+        write_pairs(here, rows, sections, refused, about=origin(pairer.bundle), scores=pairer.scores, raw=raw_csv)
     for error in refused[:5]:
-        notices.print(escape(f"Refused: {error}"))
-    write_pairs(out, rows, sections, refused, about=origin(pairer.bundle), raw=raw_csv)
+        tell(f"Refused: {error}")
     screen.print(escape(told))
     raise typer.Exit(1 if not rows and refused else 3 if refused else 0)
 

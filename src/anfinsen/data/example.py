@@ -33,6 +33,12 @@ class Example:
         return (self.protein,) if self.partner is None else (self.protein, self.partner)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The value as names: a single one is a tuple of one, and there is none where nothing is known."""
+        value = self.value if isinstance(self.value, tuple) else (self.value,)
+        return tuple(str(one) for one in value if one is not None)
+
+    @property
     def residues(self) -> int:
         """How many residues are read to answer it."""
         return sum(len(chain) for chain in self.chains)

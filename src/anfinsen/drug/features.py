@@ -1,11 +1,10 @@
-"""Atoms, bonds and fragments as numbers: what a network reads of a molecule.
+"""A molecule as numbers and in parts: its fragments, which the models read, and the pieces that a reason names.
 
-    atoms      element, neighbours, hydrogens, charge, aromatic, in a ring
-    bonds      order, in a ring, conjugated
     fragments  how often each circle of atoms up to radius 2 occurs (Morgan, ECFP4: Rogers & Hahn 2010, J. Chem. Inf.
                Model. 50:742), and each pair of atoms at its distance (Carhart et al. 1985), hashed to `BITS` numbers
+    pieces     the atoms of each ring system, and of each chain between or beside rings
 
-Only a child process calls `numbers_of`; the sizes are for everybody.
+What is given an RDKit molecule or a formula runs in a child process; `fingerprints` and `likeness` are for everybody.
 """
 
 from __future__ import annotations
@@ -21,51 +20,32 @@ if TYPE_CHECKING:
 
     from anfinsen.drug.molecule import Molecule
 
-ELEMENTS = ("B", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
-"""Elements with a number of their own; all others share the last one."""
-ATOM_SIZES = (len(ELEMENTS) + 1, 6, 5, 5, 2, 2)
-"""How many values each property of an atom can take."""
-BOND_SIZES = (4, 2, 2)
-"""How many values each property of a bond can take."""
 BITS = 2048
 """Numbers to which the fragments of one kind are hashed."""
 KINDS = 2
 """Kinds of fragments."""
 
-_PLACES = dict(zip((5, 6, 7, 8, 9, 15, 16, 17, 35, 53), range(len(ELEMENTS)), strict=True))
-"""Where an element stands in `ELEMENTS`, by its atomic number."""
-_ORDERS = {1.0: 0, 2.0: 1, 3.0: 2, 1.5: 3}
-_MOST_CHARGE = 2
+
+def elements(smiles: str) -> list[str]:
+    """The element of each atom of a standardised formula, in its order."""
+    from rdkit import Chem
+
+    return [atom.GetSymbol() for atom in Chem.MolFromSmiles(smiles).GetAtoms()]
 
 
-def numbers_of(molecule: Any) -> dict[str, NDArray[Any]]:
-    """Atoms (A, 6), edges (2, E), bonds (E, 3) and fragments (K, 2) of an RDKit molecule."""
-    atoms, edges, bonds = [], [], []
-    for at in range(molecule.GetNumAtoms()):
-        atom = molecule.GetAtomWithIdx(at)
-        charge = atom.GetFormalCharge()
-        atoms.append(
-            (
-                _PLACES.get(atom.GetAtomicNum(), len(ELEMENTS)),
-                min(atom.GetDegree(), ATOM_SIZES[1] - 1),
-                min(atom.GetTotalNumHs(), ATOM_SIZES[2] - 1),
-                max(-_MOST_CHARGE, min(charge, _MOST_CHARGE)) + _MOST_CHARGE,
-                atom.GetIsAromatic(),
-                atom.IsInRing(),
-            )
-        )
-    for at in range(molecule.GetNumBonds()):
-        bond = molecule.GetBondWithIdx(at)
-        start, end = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-        kind = (_ORDERS.get(bond.GetBondTypeAsDouble(), 0), bond.IsInRing(), bond.GetIsConjugated())
-        edges += [(start, end), (end, start)]
-        bonds += [kind, kind]
-    return {
-        "atoms": numpy.array(atoms, dtype=numpy.uint8),
-        "edges": numpy.array(edges, dtype=numpy.int16).reshape(-1, 2).T.copy(),
-        "bonds": numpy.array(bonds, dtype=numpy.uint8).reshape(-1, len(BOND_SIZES)),
-        "fragments": _fragments(molecule),
-    }
+def pieces(smiles: str) -> list[list[int]]:
+    """The atoms of each ring system and of each chain of a standardised formula, in the order of their first atoms."""
+    from rdkit import Chem
+
+    molecule = Chem.MolFromSmiles(smiles)
+    # within a ring system bonds lie in rings; any other bond of a ring's atom, as in biphenyl, parts two pieces
+    borders = [
+        bond.GetIdx()
+        for bond in molecule.GetBonds()
+        if not bond.IsInRing() and (bond.GetBeginAtom().IsInRing() or bond.GetEndAtom().IsInRing())
+    ]
+    parted = Chem.FragmentOnBonds(molecule, borders, addDummies=False) if borders else molecule
+    return sorted(sorted(piece) for piece in Chem.GetMolFrags(parted))
 
 
 def fragments_hidden(smiles: str, hidden: list[list[int]]) -> list[NDArray[numpy.int32]]:
@@ -83,18 +63,16 @@ def fragments_hidden(smiles: str, hidden: list[list[int]]) -> list[NDArray[numpy
         for atom in atoms:
             copy.GetAtomWithIdx(atom).SetAtomicNum(0)
         copy.UpdatePropertyCache(strict=False)
-        left.append(_fragments(copy, rest if atoms else None))
+        left.append(fragments_of(copy, rest if atoms else None))
     return left
 
 
-def _fragments(molecule: Any, centres: list[int] | None = None) -> NDArray[numpy.int32]:
+def fragments_of(molecule: Any, centres: list[int] | None = None) -> NDArray[numpy.int32]:
     """Numbers and counts of the fragments around some atoms, around all if none are given: (K, 2)."""
     asked: dict[str, Any] = {} if centres is None else {"fromAtoms": centres}
-    counts: list[tuple[int, int]] = []
-    for kind, maker in enumerate(_makers()):
-        found: dict[int, int] = maker.GetCountFingerprint(molecule, **asked).GetNonzeroElements()
-        counts += [(kind * BITS + number, count) for number, count in sorted(found.items())]
-    return numpy.array(counts, dtype=numpy.int32).reshape(-1, 2)
+    counts = numpy.concatenate([maker.GetCountFingerprintAsNumPy(molecule, **asked) for maker in _makers()])
+    found = numpy.flatnonzero(counts)
+    return numpy.stack((found, counts[found]), 1).astype(numpy.int32)
 
 
 @cache

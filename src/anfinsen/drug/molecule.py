@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy
 from numpy.typing import NDArray
 
+from anfinsen.drug.features import elements, fragments_hidden, pieces
 from anfinsen.errors import InputError
 from anfinsen.sandbox import run_limited
 from anfinsen.structure.protein import Message
@@ -31,7 +32,10 @@ Kind = Literal["smiles", "block"]
 
 @dataclass(frozen=True)
 class Formula:
-    """A molecule as it was given: its text, its name, and where it stood (`row` counts records from 1)."""
+    """A molecule as it was given: its text, its name, and where it stood.
+
+    `row` counts records and `line` the lines of the file, both from 1; a table of bytes, as Parquet is, has no lines.
+    """
 
     text: str
     id: str
@@ -39,6 +43,12 @@ class Formula:
     source: str = ""
     row: int | None = None
     messages: tuple[Message, ...] = ()
+    line: int | None = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where it stood, in the words of an `InputError`."""
+        return {"file": self.source, "row": self.row, "line": self.line, "record": self.id}
 
 
 @dataclass(frozen=True)
@@ -61,12 +71,6 @@ class Molecule:
     smiles: str
     given: str | None
     heavy_atoms: int
-    atoms: NDArray[numpy.uint8]
-    """(A, 6) element, neighbours, hydrogens, charge, aromatic, in a ring: see `features`."""
-    edges: NDArray[numpy.int16]
-    """(2, E) from which atom to which; each bond in both directions."""
-    bonds: NDArray[numpy.uint8]
-    """(E, 3) order, in a ring, conjugated."""
     fragments: NDArray[numpy.int32]
     """(K, 2) number of a fragment and how often it occurs."""
     properties: Mapping[str, float] = field(default_factory=dict)
@@ -75,6 +79,7 @@ class Molecule:
     source: str = ""
     row: int | None = None
     messages: tuple[Message, ...] = ()
+    line: int | None = None
 
     @property
     def is_unusual(self) -> bool:
@@ -127,33 +132,39 @@ def _ask_alone(formula: Formula, is_judged: bool) -> Any:
 
 
 def _molecule(formula: Formula, answer: Any) -> Molecule | InputError:
-    place: dict[str, Any] = {"file": formula.source, "row": formula.row, "record": formula.id}
     if isinstance(answer, InputError):
-        return InputError(answer.reason, remedy=answer.remedy, **place)
+        return InputError(answer.reason, remedy=answer.remedy, **formula.place)
     if "reason" in answer:
-        return InputError(answer["reason"], remedy=answer["remedy"], position=answer.get("position"), **place)
+        return InputError(answer["reason"], remedy=answer["remedy"], position=answer.get("position"), **formula.place)
     told = tuple(Message(level, text) for level, text in answer["messages"])
     return Molecule(
         id=formula.id,
         smiles=answer["smiles"],
         given=formula.text if formula.kind == "smiles" else None,
-        heavy_atoms=len(answer["atoms"]),
-        atoms=answer["atoms"],
-        edges=answer["edges"],
-        bonds=answer["bonds"],
+        heavy_atoms=answer["heavy_atoms"],
         fragments=answer["fragments"],
         properties=answer["properties"],
         alerts=tuple(Alert(catalog, name, tuple(atoms)) for catalog, name, atoms in answer["alerts"]),
         source=formula.source,
         row=formula.row,
         messages=formula.messages + told,
+        line=formula.line,
     )
 
 
 def without_atoms(molecule: Molecule, hidden: Sequence[Sequence[int]] | None = None) -> list[Molecule]:
     """The molecule without the fragments that hold any of some atoms, for each such set; each atom alone if none is."""
-    from anfinsen.drug.features import fragments_hidden
-
     sets = [[at] for at in range(molecule.heavy_atoms)] if hidden is None else [list(map(int, one)) for one in hidden]
     left: list[NDArray[numpy.int32]] = run_limited(fragments_hidden, molecule.smiles, sets)
     return [replace(molecule, fragments=fragments) for fragments in left]
+
+
+def elements_of(molecule: Molecule) -> list[str]:
+    """The element of each of its atoms."""
+    found: list[str] = run_limited(elements, molecule.smiles)
+    return found
+
+
+def parts_of(molecule: Molecule) -> list[NDArray[numpy.int64]]:
+    """The atoms of each ring system and of each chain between or beside rings, in the order of their first atoms."""
+    return [numpy.array(piece, dtype=numpy.int64) for piece in run_limited(pieces, molecule.smiles)]

@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.errors import InputError, UsageError
@@ -37,16 +38,24 @@ _PEPTIDE = re.compile(r"[CNSPFIK]{6,}")
 Record = Molecule | InputError
 
 
+class Place(NamedTuple):
+    """Where a molecule stands: its file, which record of it, and on which line that begins, both from 1."""
+
+    file: str = ""
+    row: int | None = None
+    line: int | None = None
+
+
 def read_molecules(source: str | Path, *, is_judged: bool = False, limits: Limits = LIMITS) -> Iterator[Record]:
     """Every molecule of a file, or of one bare formula, in order; a record that is refused comes as its InputError."""
-    yield from _studied(formulas(source, limits), is_judged)
+    yield from _told_apart(_studied(formulas(source, limits), is_judged))
 
 
 def formulas(source: str | Path, limits: Limits = LIMITS) -> Iterator[Formula | InputError]:
     """The formulas of a source as they stand, before any chemistry."""
     path = Path(source)
     if isinstance(source, str) and not _is_file(source):
-        yield _placed(str(source), "molecule-1", "", 1, limits)
+        yield _placed(str(source), "molecule-1", Place(row=1), limits)
         return
     suffix = next((one.lower() for one in reversed(path.suffixes) if one.lower() != ".gz"), "")
     with opened(path, file=path.name, limits=limits) as reader:
@@ -120,88 +129,84 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _placed(text: str, name: str, file: str, row: int, limits: Limits) -> Formula | InputError:
+def _placed(text: str, name: str, at: Place, limits: Limits) -> Formula | InputError:
     try:
         formula = check_formula(text, limits)
     except InputError as error:
-        return InputError(
-            error.reason, remedy=error.remedy, position=error.position, file=file, row=row, record=name
-        )  # fmt: skip
+        return InputError(error.reason, remedy=error.remedy, position=error.position, record=name, **at._asdict())
     told: tuple[Message, ...] = ()
     if _PEPTIDE.fullmatch(formula):
         told = (Message("warning", "These letters could also be a peptide; they were read as SMILES, as a drug."),)
-    return Formula(formula, name, "smiles", file, row, told)
+    return Formula(formula, name, "smiles", at.file, at.row, told, at.line)
 
 
 def _lines(reader: io.BufferedReader, file: str, limits: Limits) -> Iterator[Formula | InputError]:
     row = 0
-    for number, line in enumerate(lines(reader, limits.smiles_characters + limits.header_bytes)):
-        text = line.text.removeprefix("\ufeff") if number == 0 else line.text
+    for number, line in enumerate(lines(reader, limits.smiles_characters + limits.header_bytes), 1):
+        text = line.text.removeprefix("\ufeff") if number == 1 else line.text
         if not text.strip() or text.lstrip().startswith("#"):
             continue
         formula, _, name = text.strip().replace("\t", " ", 1).partition(" ")
-        if row == 0 and number == 0 and formula.lower() in _HEADERS:
+        if number == 1 and formula.lower() in _HEADERS:
             continue
         row += 1
         if row > limits.records:
             raise UsageError(
                 f"{file} holds more than {limits.records:,} molecules.", remedy="Split it into smaller files."
             )
-        yield _named(line, formula, name.strip(), file, row, limits)
+        yield _named(line, formula, name.strip(), Place(file, row, number), limits)
 
 
-def _named(line: Line, formula: str, name: str, file: str, row: int, limits: Limits) -> Formula | InputError:
+def _named(line: Line, formula: str, name: str, at: Place, limits: Limits) -> Formula | InputError:
     if line.length > len(line.text):
         whole = f"The line has {line.length:,} characters; a formula may have {limits.smiles_characters:,}."
-        shown = f"molecule-{row}"
-        return InputError(whole, remedy="Give small molecules, one a line.", file=file, row=row, record=shown)
-    return named_formula(formula, name, file=file, row=row, limits=limits)
+        remedy, shown = "Give small molecules, one a line.", f"molecule-{at.row}"
+        return InputError(whole, remedy=remedy, record=shown, **at._asdict())
+    return named_formula(formula, name, at, limits)
 
 
-def named_formula(text: str, name: str, *, file: str, row: int, limits: Limits = LIMITS) -> Formula | InputError:
+def named_formula(text: str, name: str, at: Place, limits: Limits = LIMITS) -> Formula | InputError:
     """One row of a file as a formula with its name, or as its refusal; a nameless one is called after its row."""
-    called = name or f"molecule-{row}"
+    called = name or f"molecule-{at.row}"
     if bad := next((sign for sign in called if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")), ""):
         return InputError(
             f"The name holds U+{ord(bad):04X}, which cannot be shown.",
             remedy="Write the name in letters, digits and signs, as UTF-8 text.",
-            file=file,
-            row=row,
-            record=f"molecule-{row}",
+            record=f"molecule-{at.row}",
+            **at._asdict(),
         )
-    return _placed(text, called[: limits.header_bytes], file, row, limits)
+    return _placed(text, called[: limits.header_bytes], at, limits)
 
 
 def _blocks(reader: io.BufferedReader, file: str, limits: Limits) -> Iterator[Formula | InputError]:
     block: list[str] = []
-    row = size = 0
-    for line in lines(reader, limits.cell_bytes):
+    row, size, first = 1, 0, 1
+    for number, line in enumerate(lines(reader, limits.cell_bytes), 1):
         if line.text.rstrip() == RECORD_END:
-            row += 1
-            yield _block(block, size, file, row)
-            block, size = [], 0
+            yield _block(block, size, Place(file, row, first))
+            block, row, size, first = [], row + 1, 0, number + 1
         elif size <= _BLOCK_BYTES:
             size += line.length + 1
             block.append(line.text)
     if any(line.strip() for line in block):
-        yield _block(block, size, file, row + 1)
-    elif row == 0:
+        yield _block(block, size, Place(file, row, first))
+    elif row == 1:
         raise InputError("The file is empty.", remedy="Give a file with at least one record.", file=file)
 
 
-def _block(block: list[str], size: int, file: str, row: int) -> Formula | InputError:
+def _block(block: list[str], size: int, at: Place) -> Formula | InputError:
     first = "".join(letter for letter in (block[0] if block else "").strip() if letter.isprintable())
-    name = first[:60] or f"molecule-{row}"
+    name = first[:60] or f"molecule-{at.row}"
     if size > _BLOCK_BYTES:
         reason, remedy = f"The record has more than {_BLOCK_BYTES:,} bytes.", "Give small molecules only."
-        return InputError(reason, remedy=remedy, file=file, row=row, record=name)
+        return InputError(reason, remedy=remedy, record=name, **at._asdict())
     text = "\n".join(block)
     end = text.find("M  END")
     if end < 0:
         reason, remedy = "The record does not end with 'M  END': it was cut off.", "Export the file again."
-        return InputError(reason, remedy=remedy, file=file, row=row, record=name)
+        return InputError(reason, remedy=remedy, record=name, **at._asdict())
     table = "\n".join(["", "", "", *text[: end + 6].split("\n")[3:]]) + "\n"  # names and remarks stay with us
-    return Formula(table, name, "block", file, row)
+    return Formula(table, name, "block", at.file, at.row, line=at.line)
 
 
 def _studied(found: Iterable[Formula | InputError], is_judged: bool) -> Iterator[Record]:
@@ -213,6 +218,18 @@ def _studied(found: Iterable[Formula | InputError], is_judged: bool) -> Iterator
             yield from _flush(waiting, is_judged)
             waiting = []
     yield from _flush(waiting, is_judged)
+
+
+def _told_apart(records: Iterable[Record]) -> Iterator[Record]:
+    """A name that stood for another molecule is refused, for an answer is known by its name."""
+    first: dict[str, Molecule] = {}
+    for one in records:
+        if isinstance(one, Molecule) and first.setdefault(one.id, one).smiles != one.smiles:
+            reason = f"The name '{one.id}' stands for another molecule on line {first[one.id].line}."
+            remedy, at = "Give each molecule a name of its own.", Place(one.source, one.row, one.line)
+            yield InputError(reason, remedy=remedy, record=one.id, **at._asdict())
+        else:
+            yield one
 
 
 def _flush(waiting: list[Formula | InputError], is_judged: bool) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from anfinsen.drug.alerts import alerts_of
-from anfinsen.drug.features import numbers_of
+from anfinsen.drug.features import fragments_of
 from anfinsen.drug.properties import properties_of
 from anfinsen.errors import InputError
 from anfinsen.limits import LIMITS
@@ -28,6 +28,8 @@ _METAL_NAMES = (
 _METALS = frozenset(_METAL_NAMES.split())
 _WATERS = {"O": "water", "[Na+]": "sodium", "[K+]": "potassium", "[Cl-]": "chloride", "Cl": "hydrogen chloride"}
 _WATERS |= {"[Br-]": "bromide", "Br": "hydrogen bromide", "[Ca+2]": "calcium", "[Mg+2]": "magnesium"}
+_ONE_FORM, _SULFUR = frozenset((6, 7, 8, 9, 17, 35, 53)), 16
+"""Carbon, nitrogen, oxygen and the halogens, by their atomic numbers."""
 _SHOWN = 60
 
 
@@ -44,7 +46,8 @@ def _study_one(text: str, kind: str, is_judged: bool) -> dict[str, Any]:
         molecule, messages = standardised(text, kind)
     except InputError as error:
         return {"reason": error.reason, "remedy": error.remedy}
-    answer: dict[str, Any] = {"messages": messages, **numbers_of(molecule), "properties": {}, "alerts": []}
+    numbers = {"heavy_atoms": molecule.GetNumAtoms(), "fragments": fragments_of(molecule)}
+    answer: dict[str, Any] = {"messages": messages, **numbers, "properties": {}, "alerts": []}
     if is_judged:
         answer |= {"properties": properties_of(molecule), "alerts": alerts_of(molecule)}
     return answer | {"smiles": molecule.GetProp("canonical")}
@@ -170,6 +173,8 @@ def _uncharged(molecule: Any, messages: list[list[str]]) -> tuple[Any, str]:
     """The molecule in its neutral, usual form, and that form written down."""
     from rdkit import Chem
 
+    if all(map(_is_usual, _atoms(molecule))):  # no rule of the menders speaks of such atoms
+        return molecule, Chem.MolToSmiles(molecule)
     normalizer, uncharger = _menders()
     normal = uncharger.uncharge(normalizer.normalize(molecule))
     canonical = Chem.MolToSmiles(normal)
@@ -177,6 +182,12 @@ def _uncharged(molecule: Any, messages: list[list[str]]) -> tuple[Any, str]:
     if _electrons(normal) != _electrons(molecule) and canonical != Chem.MolToSmiles(molecule):
         messages.append(["mended", "Charges or groups were written in their neutral, usual form."])
     return normal, canonical
+
+
+def _is_usual(atom: Any) -> bool:
+    """Whether it is uncharged and of an element that has one usual form: sulfur has several, beside three others."""
+    number = atom.GetAtomicNum()
+    return not atom.GetFormalCharge() and (number in _ONE_FORM or (number == _SULFUR and atom.GetDegree() != 3))
 
 
 def _electrons(molecule: Any) -> list[tuple[int, int]]:
@@ -192,7 +203,7 @@ def _menders() -> tuple[Any, Any]:
 
 
 def _remark(molecule: Any, messages: list[list[str]]) -> None:
-    from rdkit.Chem import FindMolChiralCenters
+    from rdkit import Chem
 
     atoms = _atoms(molecule)
     metals = sorted({atom.GetSymbol() for atom in atoms} & _METALS)
@@ -202,10 +213,10 @@ def _remark(molecule: Any, messages: list[list[str]]) -> None:
         )
     if any(atom.GetNumRadicalElectrons() for atom in atoms):
         messages.append(["warning", "It holds an atom with an unpaired electron (a radical); is a hydrogen missing?"])
-    centers = FindMolChiralCenters(molecule, includeUnassigned=True)  # type: ignore[no-untyped-call]
-    open_centers = [at for at, mark in centers if mark == "?"]
+    Chem.AssignStereochemistry(molecule, cleanIt=True, force=True, flagPossibleStereoCenters=True)
+    open_centers = sum(atom.HasProp("_ChiralityPossible") and not atom.HasProp("_CIPCode") for atom in atoms)
     if open_centers:
-        messages.append(["info", f"The hand of {len(open_centers)} of its centres is not written, so it may be a mix."])
+        messages.append(["info", f"The hand of {open_centers} of its centres is not written, so it may be a mix."])
 
 
 def _shown(text: str) -> str:

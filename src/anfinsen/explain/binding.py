@@ -18,11 +18,9 @@ from dataclasses import dataclass
 
 import numpy
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 from anfinsen.drug.features import fingerprints
-from anfinsen.drug.molecule import Molecule, without_atoms
+from anfinsen.drug.molecule import Molecule, parts_of, without_atoms
 from anfinsen.explain.faithfulness import ORDERS, Faithfulness, judge, ranked, shuffled
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.kinship.profile import profiles
@@ -93,19 +91,6 @@ def believe(views: Mapping[str, Floats], sets: Sets, ask: Ask, orders: int = ORD
         return ask([numpy.concatenate([*itertools.compress(sets, one), _NONE]) for one in hidden])
 
     return judge(without, len(sets), {name: ranked(view) for name, view in views.items()}, shuffled(len(sets), orders))
-
-
-def parts_of(molecule: Molecule) -> list[Places]:
-    """The atoms of each ring system and of each chain between or beside rings, in the order of their first atoms."""
-    is_ring = molecule.atoms[:, 5] > 0
-    start, end = molecule.edges.astype(numpy.int64)
-    # within a ring system bonds lie in rings; a bond between two rings, as in biphenyl, parts them
-    stays = (is_ring[start] & is_ring[end] & (molecule.bonds[:, 1] > 0)) | (~is_ring[start] & ~is_ring[end])
-    count = molecule.heavy_atoms
-    joined = csr_matrix((numpy.ones(int(stays.sum())), (start[stays], end[stays])), shape=(count, count))
-    member = connected_components(joined, directed=False)[1]
-    parts = [numpy.flatnonzero(member == number) for number in range(int(member.max()) + 1)]
-    return sorted(parts, key=lambda part: int(part[0]))
 
 
 def _lost(ask: Ask, sets: Sets) -> Floats:

@@ -40,7 +40,7 @@ from anfinsen.hub.lock import lock_of
 from anfinsen.hub.record import BODY_SUITES, OURS, TRAINING_SUITE, Score, TaskRecord
 from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.heads import MaskedHead
-from anfinsen.models.network import HeadShape, Network
+from anfinsen.models.network import Network
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 """Where the models lie that come with the package."""
@@ -120,7 +120,7 @@ class Bundle:
         manifest = Manifest(
             format=FORMAT,
             name=self.name,
-            tasks=self.records,
+            tasks={name: record.shaped(self.network.shapes.get(name)) for name, record in self.records.items()},
             provenance=self.provenance,
             backbone=backbone,
             lock=self.lock,
@@ -207,7 +207,7 @@ class Bundle:
                 )
         try:
             body, masked_head = read_body(folder, manifest.backbone)
-            shapes = {name: HeadShape(r.kind, r.size, len(r.conditions), r.trunk) for name, r in manifest.tasks.items()}
+            shapes = {name: record.shape for name, record in manifest.tasks.items()}
             network = Network(body, shapes)
             if masked_head is not None and MASKED in shapes:
                 network.heads[MASKED] = masked_head

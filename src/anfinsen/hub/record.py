@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
+
+from pydantic import Field
 
 from anfinsen.config import Config
 from anfinsen.models.heads import HeadKind
+from anfinsen.models.network import HeadShape
 from anfinsen.models.pair_trunk import TrunkConfig
 from anfinsen.targets.metrics import lower_is_better
 from anfinsen.tasks.custom import Custom
@@ -69,6 +73,11 @@ class Score(Config):
             return "level"
         return "ahead" if self.merit > rival.merit else "behind"
 
+    def rivals(self, rows: Iterable[Score]) -> list[Score]:
+        """The simple baselines among `rows` that answer the same question, the best first."""
+        beside = [row for row in rows if row.question == self.question and not row.published and not row.is_ours]
+        return sorted(beside, key=lambda row: row.merit, reverse=True)
+
     @property
     def _reach(self) -> tuple[float, float]:
         return (self.value if self.low is None else self.low, self.value if self.high is None else self.high)
@@ -99,7 +108,20 @@ class TaskRecord(Config):
     """How many proteins the head was trained on."""
     trunk: TrunkConfig | None = None
     """The shape of the trunk of a head for pairs of residues."""
+    members: int = Field(1, ge=1)
+    """Of a head on residue graphs: how many networks answer together."""
+    nodes: int = Field(0, ge=0)
+    """Of a head on residue graphs: the numbers that it reads of each residue."""
     custom: Custom | None = None
     """What a task of one's own is; none for a task that ships with the platform."""
     scores: tuple[Score, ...] = ()
     """Our figures, the baselines' and the published ones."""
+
+    @property
+    def shape(self) -> HeadShape:
+        """What is needed to build its head again."""
+        return HeadShape(self.kind, self.size, len(self.conditions), self.trunk, self.members, self.nodes)
+
+    def shaped(self, shape: HeadShape | None) -> TaskRecord:
+        """The record with what only a head itself knows of its shape; as it is where there is no head."""
+        return self if shape is None else self.replaced(members=shape.members, nodes=shape.nodes)

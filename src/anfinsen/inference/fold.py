@@ -24,12 +24,12 @@ from anfinsen.errors import InputError
 from anfinsen.inference.distances import TASK, Folder
 from anfinsen.inference.predictor import as_examples
 from anfinsen.limits import LIMITS, Limits
+from anfinsen.sets.coordinates import called
 from anfinsen.sets.known_structures import KnownStructures, known_structures
 from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.building import build
 from anfinsen.structure.confidence import agreement, band, errors, expected_errors, plddt, predicted_tm
 from anfinsen.structure.distogram import Distogram
-from anfinsen.structure.graph import Graph, along_chain, build_graph, from_contacts
 from anfinsen.structure.lending import KEYS, Template, mixed
 from anfinsen.structure.protein import Message, Protein
 from anfinsen.structure.sanity import Sanity, check
@@ -47,6 +47,7 @@ UNSURE = "It is a guess: the confidence is too low to read a fold from it."
 _BYTES_A_PAIR = 1500
 """About what building takes a pair of residues: its curve of rewards, and what the optimiser holds."""
 _GIGABYTE = 1e9
+_MIRROR = numpy.array([1, 1, -1], dtype=numpy.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ class Fold:
     def origins(self) -> list[str]:
         """A sentence for each known structure that it leans on."""
         told = "It leans on the measured structure {} (identity {:.0%} over {:.0%} of its residues)."
-        return [told.format(one.id, one.identity, one.coverage) for one in self.templates]
+        return [told.format(called(one.id), one.identity, one.coverage) for one in self.templates]
 
 
 class Folds(Protocol):
@@ -176,6 +177,10 @@ def built(
     """The fold that suits a distogram."""
     near = next((one.alphas for one in templates if one.coverage >= ENOUGH), None)
     made = build(distogram, protein.sequence, near)
+    if check(made.backbone).is_mirrored:
+        # distances do not know left from right, but helices of proteins turn right
+        other = build(distogram, protein.sequence, made.backbone.alphas * _MIRROR)
+        made = made if check(other.backbone).is_mirrored else other
     agreed = agreement(distogram, made.backbone.betas)
     sure = plddt(agreed, distogram.confidence, calibration)
     backbone = replace(made.backbone, confidence=sure.astype(numpy.float32))
@@ -321,13 +326,3 @@ def answered(
             yield error
         else:
             yield folds.fold(protein) if other is None else fold_pair(folds, protein, other)
-
-
-def graph_of(protein: Protein, folder: Folder | None = None) -> Graph:
-    """The residue graph of a protein: of its structure, else of the contacts that `folder` predicts, else of its chain.
-
-    Which of the three it stands on is told by its `grounds`.
-    """
-    if protein.backbone is not None:
-        return build_graph(protein.backbone)
-    return along_chain(len(protein)) if folder is None else from_contacts(folder.distogram(protein).contacts)

@@ -29,6 +29,7 @@ from anfinsen.data.example import Example
 from anfinsen.data.store import Dtype, Values, read_store
 from anfinsen.errors import BundleError, UsageError
 from anfinsen.hub.bundle import WEIGHTS, Bundle
+from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder, embed_file
 from anfinsen.inference.spread import Over, here
 from anfinsen.models.fast import quicken
@@ -217,6 +218,11 @@ class Pairer:
     def verdict(self) -> Verdict:
         """What turns both voices into a chance."""
         return cast(Verdict, TASK.target)
+
+    @property
+    def scores(self) -> Sequence[Score]:
+        """How good such answers were, and simple rules beside them, as its card keeps them."""
+        return self.bundle.records[TASK.name].scores
 
     def all_against_all(
         self, shelf: Shelf, out: Path, *, least: float = 0.0, tell: Tell = lambda d, t: None,

@@ -33,7 +33,7 @@ UP, DOWN = "up", "down"
 POOL, BEAM, PARTNERS, AT_ONE_PLACE = 80, 5, 12, 2
 """Single variants that are asked, variants that are carried on, partners tried with each, suggestions at one place."""
 HYPOTHESIS = "This is a hypothesis to test at the bench, not a result."
-_LIKELY, _COSTS, _RAREST = 0.5, 1.0, -1.0
+_LIKELY, _COSTS, _RAREST, _BULKY = 0.5, 1.0, -1.0, 50.0
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,12 @@ class Goal:
 
     @property
     def words(self) -> str:
-        """The goal as it is printed."""
-        return f"{self.task.title.lower()}, {self.aim}"
+        """The goal as it is printed: a higher melting temperature, more stability, solubility: soluble."""
+        if isinstance(self.task.target, Label):
+            return f"{self.task.title.lower()}: {self.aim}"
+        if self.task is STABILITY_CHANGE:  # of unfolding's free energy less is lost
+            return "more stability" if self.aim == DOWN else "less stability"
+        return f"a {'higher' if self.aim == UP else 'lower'} {self.task.title.lower()}"
 
     def height(self, answer: Answer) -> float:
         """The answer as a number of which more is better."""
@@ -229,6 +233,9 @@ class Proposer:
     def _risks(self, one: Substitution) -> list[str]:
         """What may go wrong with one substitution."""
         risks, order, place = [], self.scan.ranked(), one.position - 1
+        bulk = VOLUME[one.mutant] - VOLUME[one.wild_type]
+        if abs(bulk) > _BULKY:
+            risks.append(f"where the fold is tight, {one} may {'not fit' if bulk > 0 else 'leave a hole'}")
         if one.position in order[: max(1, len(order) // 5)]:
             risks.append(f"residue {one.position} is among the fifth that bears least change")
         if one.mutant == "P" and self.scan.around.helix[place] > 0:

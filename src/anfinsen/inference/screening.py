@@ -51,10 +51,13 @@ SCHEMA = pyarrow.schema(
         "measured": pyarrow.bool_(), "far": pyarrow.bool_(), "nearest_drug": pyarrow.string(),
         "drug_likeness": pyarrow.float64(), "known_ligand": pyarrow.string(), "known_likeness": pyarrow.float64(),
         "messages": pyarrow.string(), "reason": pyarrow.string(), "remedy": pyarrow.string(),
-        "position": pyarrow.int64(),
+        "position": pyarrow.int64(), "line": pyarrow.int64(),
     }
 )  # fmt: skip
 """The columns of the parts of `scores`; of a refused row only its place and why it was refused."""
+
+_TOLD = ("reason", "remedy", "position", "line")
+"""What is kept of a refusal."""
 
 Hit = dict[str, Any]
 """One answered row."""
@@ -239,7 +242,7 @@ class Screener:
             if isinstance(one, Molecule):
                 rows.append({"row": number} | next(hits))
             else:
-                told = {"reason": one.reason, "remedy": one.remedy, "position": one.position}
+                told = {name: getattr(one, name) for name in _TOLD}
                 rows.append({"row": one.row or number, "drug": one.record} | told)
         answered = str(sum("reason" not in row for row in rows))
         return pyarrow.Table.from_pylist(rows, schema=SCHEMA).replace_schema_metadata({"answered": answered})
@@ -292,8 +295,7 @@ def refused(folder: Path, file: str) -> Iterator[InputError]:
         part = parquet.read_table(path, schema=SCHEMA, use_threads=False)
         for row in part.filter(part["reason"].is_valid()).to_pylist():
             yield InputError(
-                row["reason"], remedy=row["remedy"], position=row["position"], file=file, row=row["row"],
-                record=row["drug"],
+                file=file, row=row["row"], record=row["drug"], **{name: row[name] for name in _TOLD}
             )  # fmt: skip
 
 

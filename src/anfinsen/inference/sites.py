@@ -26,6 +26,7 @@ from anfinsen.hub.bundle import WEIGHTS, Bundle
 from anfinsen.inference.distances import FOLDER
 from anfinsen.inference.fold import Builder, refusal
 from anfinsen.inference.predictor import Predictor
+from anfinsen.sets.coordinates import called
 from anfinsen.sets.known_sites import Comparison, KnownSite, KnownSites, known_sites
 from anfinsen.structure.graph import GROUNDS, Ground
 from anfinsen.structure.pockets import Cavities, Pocket, faced, find_cavities, gather
@@ -37,6 +38,11 @@ EMBEDDED = WEIGHTS / "anfinsen-sites"
 """The model of sites that comes with the package."""
 IN_SPACE = (DRUG, "PRO")
 """Kinds that the network has learnt from structures; of the others it knows sequences, and is asked by these."""
+ALONE, PLACED = "said alone ", "said placed "
+"""Before the name of a kind, the keys in a bundle's calibration of the chance from which on a residue is said to hold
+it, by the sequence alone and, of the kinds of `IN_SPACE`, on a structure."""
+NEVER = 1.0
+"""That chance of a kind which is never said: of what would be said too little was right."""
 CONFIDENT = 0.5
 """Chance from which on a pocket is called likely, and new where nothing is known of it."""
 TRUSTED = 70.0
@@ -46,14 +52,16 @@ WORTH = 60.0
 no such fold was ever trusted."""
 SHOWN = 10
 """Pockets of a protein that are answered."""
-_CHANCE = (-5.58, 1.475)
+_CHANCE = (-3.95, 1.483)
 """Constant and slope of the chance over the logarithm of the score: a logistic line through the first ten pockets of
-each of the 67 validation chains of `ligand_sites` (511 pockets, of which 58 held a ligand)."""
-_FACING = (-3.93, 1.10, 1.07)
+each of the 67 validation chains of `ligand_sites` (293 pockets, of which 54 held a ligand)."""
+_FACING = (-3.47, 0.99, 0.90)
 """Constant, weight of the network's log-odds and weight of the logarithm of one more than the enclosed points that a
 residue faces: a logistic line through the residues of the same 67 chains."""
 _SAID = 0.15
 """Chance from which on a residue of a structure is said to touch a drug-like molecule: the best MCC on those chains."""
+RIGHT = 0.3
+"""Share of the residues said that must have been right on validation chains."""
 _TOP, _SURE = 6, 0.4
 """Residues of a pocket that decide its kind, and the mean chance from which on they do."""
 
@@ -138,7 +146,8 @@ class SiteFinder:
             if answer["ground"] != "sequence":
                 (alone,) = self.predictor.predict([replace(protein, backbone=None, contacts=None)])
                 answer = blended(answer, alone.answers[TASK.name])
-            yield self.judge(protein, answer, prediction.messages + notes)
+            answer = sparing(answer, self.predictor.bundle.records[TASK.name].calibration)
+            yield self.judge(protein, answer, prediction.messages + notes + _silence(answer))
 
     def placed(self, protein: Protein) -> tuple[Protein, tuple[Message, ...]]:
         """The protein with what is known of its fold: as it is, with a trusted fold, or with predicted contacts.
@@ -191,8 +200,19 @@ def blended(in_space: Answer, alone: Answer) -> Answer:
     shares = {
         kind: (in_space if kind in IN_SPACE else alone)["probabilities"][kind] for kind in in_space["probabilities"]
     }
-    kept = {name: part for name, part in in_space.items() if name not in ("tokens", "sets")}
-    return {**kept, "probabilities": shares}
+    return {**in_space, "probabilities": shares}
+
+
+def sparing(answer: Answer, calibration: Mapping[str, float]) -> Answer:
+    """The answer with residues said only where that was right often enough, by what each kind was asked by.
+
+    A sequence hardly tells where calcium or a peptide sits: the threshold of the best F1 would say half of the chain.
+    """
+    is_placed = answer["ground"] in ("structure", "fold")
+    keys = {kind: f"{PLACED if is_placed and kind in IN_SPACE else ALONE}{kind}" for kind in answer["thresholds"]}
+    raised = {kind: calibration[key] for kind, key in keys.items() if key in calibration}
+    kept = {name: part for name, part in answer.items() if name not in ("tokens", "sets")}
+    return {**kept, "thresholds": {**answer["thresholds"], **raised}}
 
 
 def facing(answer: Answer, hollows: Cavities) -> Answer:
@@ -257,6 +277,17 @@ def _notes(protein: Protein, sites: tuple[Site, ...]) -> tuple[Message, ...]:
     return tuple(notes)
 
 
+def _silence(answer: Answer) -> tuple[Message, ...]:
+    """Which kinds are not said, whatever their chances."""
+    silent = [HELD[kind] for kind, threshold in answer["thresholds"].items() if threshold >= NEVER]
+    if not silent:
+        return ()
+    return _note(
+        f"A sequence says too little of {listed(silent)} to name residues: of those named on chains that judged, fewer "
+        f"than {RIGHT:.0%} were right. Their chances stand in the table."
+    )
+
+
 def _note(text: str) -> tuple[Message, ...]:
     return (Message("info", text),)
 
@@ -266,7 +297,8 @@ def say(site: Site, protein: Protein) -> str:
     size = f"{len(site.pocket.residues)} residues around {site.pocket.volume:,.0f} Å³"
     parts = [f"Pocket {site.rank}: {size}, {_likely(site)} ({site.chance:.0%}), most like one for {HELD[site.kind]}"]
     if site.known is not None:
-        parts.append(f"{site.known.ligand} sits there in {site.known.chain} ({site.known.identity:.0%} identical)")
+        where = f"{called(site.known.chain)} ({site.known.identity:.0%} identical)"
+        parts.append(f"{site.known.ligand} sits there in {where}")
     elif site.is_novel:
         parts.append("no known structure that is near holds a ligand there: it may be new")
     if site.is_doubtful:

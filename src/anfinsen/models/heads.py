@@ -27,6 +27,8 @@ from torch.nn import functional
 
 from anfinsen.models.recall import Recall
 
+PLAIN = "plain"
+"""The name under which a head for whole chains remembers a plain rule beside it (see `recall`)."""
 HeadKind = Literal["masked", "residue", "pooled", "pair", "centres", "graph", "residue-pairs", "pairing"]
 
 
@@ -125,6 +127,7 @@ class ChainReader(nn.Module):
         self.direct = nn.Linear(self.views * dim + 2 * conditions, size)
         nn.init.zeros_(self.direct.weight)
         nn.init.zeros_(self.direct.bias)
+        self.memory = Recall((PLAIN,))
 
     def read(self, states: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         """What attention and maximum see in each chain, (N, 2 inner_dim), and its mean normed state, (N, C)."""

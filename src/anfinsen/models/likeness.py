@@ -15,8 +15,13 @@ from typing import Any, Self
 import numpy
 from numpy.typing import NDArray
 from scipy.linalg import eigh
+from scipy.sparse.linalg import eigsh
 
 Floats = NDArray[numpy.floating[Any]]
+
+_MANY = 50
+"""So many times more things than directions, and it is quicker to look for these alone (Lanczos) than for all."""
+_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,7 @@ class Axes:
         """The `count` main directions of likenesses (K, K)."""
         middle = alike.mean(0)
         centred = alike - middle - (middle - middle.mean())[:, None]
-        last = len(centred) - 1
-        spread, turn = eigh(centred.astype(numpy.float64), subset_by_index=(last - min(count, last) + 1, last))
+        spread, turn = _largest(centred.astype(numpy.float64), min(count, len(centred) - 1))
         scaled = turn[:, ::-1] / numpy.sqrt(numpy.maximum(spread[::-1], 1e-6))
         # the sign of a direction is free: the largest part is made positive, so that it is the same everywhere
         scaled *= numpy.sign(scaled[numpy.abs(scaled).argmax(0), numpy.arange(scaled.shape[1])])
@@ -45,6 +49,17 @@ class Axes:
         centred = alike - self.middle
         placed: Floats = (centred - centred.mean(1, keepdims=True)) @ self.turn
         return placed
+
+
+def _largest(matrix: Floats, count: int) -> tuple[Floats, Floats]:
+    """The `count` largest eigenvalues of a symmetric matrix (K, K), rising, and their vectors (K, count)."""
+    if len(matrix) < _MANY * count:
+        found: tuple[Floats, Floats] = eigh(matrix, subset_by_index=(len(matrix) - count, len(matrix) - 1))
+        return found
+    start = numpy.random.default_rng(_SEED).normal(size=len(matrix))
+    values, vectors = eigsh(matrix, count, which="LA", v0=start)
+    order = numpy.argsort(values)
+    return values[order], vectors[:, order]
 
 
 def cosine(one: Floats, known: Floats) -> Floats:

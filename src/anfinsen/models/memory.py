@@ -171,8 +171,11 @@ def kron_ridge(
     table = numpy.zeros(known.shape, dtype=numpy.float32)
 
     def spread(way: Floats) -> Floats:
-        if is_sparse:
-            return paired(drugs, (csr_matrix((way, pairs.T), shape=known.shape) @ proteins).T, pairs)
+        if is_sparse:  # the larger likeness goes through the table: each pair is then a sum over the smaller one alone
+            sparse = csr_matrix((way, pairs.T), shape=known.shape)
+            if len(drugs) < len(proteins):
+                return paired(drugs, (sparse @ proteins).T, pairs)
+            return paired((sparse.T @ drugs).T, proteins, pairs)
         table[pairs[:, 0], pairs[:, 1]] = way
         whole: Floats = drugs @ (table @ proteins)
         return whole[pairs[:, 0], pairs[:, 1]]

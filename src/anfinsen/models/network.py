@@ -66,6 +66,10 @@ class HeadShape(NamedTuple):
     conditions: int = 0
     trunk: TrunkConfig | None = None
     """Of a head for pairs of residues."""
+    members: int = 1
+    """Of a head on residue graphs: how many networks answer together."""
+    nodes: int = 0
+    """Of a head on residue graphs: the numbers that it reads of each residue, the first of those there are."""
 
 
 class Network(nn.Module):
@@ -134,7 +138,7 @@ def _make_head(shape: HeadShape, body: Body) -> nn.Module:
     if shape.kind == "graph":
         from anfinsen.models.graph import GraphHead  # PyTorch Geometric takes seconds to import
 
-        return GraphHead(body.dim, shape.size)
+        return GraphHead(body.dim, shape.size, nodes=shape.nodes, members=shape.members)
     if shape.kind == PAIRS:
         return FoldingHead(body.dim, shape.size, shape.trunk, attention_maps_of(body))
     if shape.kind == "pairing":

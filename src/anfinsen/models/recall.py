@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Recall(nn.Module):
-    """Named arrays of integers; empty until something is kept."""
+    """Named arrays; empty until something is kept."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()
@@ -47,7 +47,11 @@ class Recall(nn.Module):
         return cast(T, self._read)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Take the size of the arrays from what is loaded: a recall is as large as what was put into it."""
+        """Take the size of the arrays from what is loaded: a recall is as large as what was put into it.
+
+        What was saved without a memory has none.
+        """
+        state_dict = {prefix + name: torch.zeros(0, dtype=torch.uint8) for name in self.names} | state_dict
         for name in self.names:
             kept = state_dict.get(prefix + name)
             if isinstance(kept, Tensor):

@@ -31,6 +31,8 @@ class TextRow(NamedTuple):
     cells: list[str]
     refusal: InputError | None = None
     messages: Messages = ()
+    line: int | None = None
+    """On which line of the file it begins, from 1."""
 
 
 def read_text_table(
@@ -41,7 +43,7 @@ def read_text_table(
     header = next(rows)
     columns = Columns.find(header.cells, chosen=column, file=file, limits=limits)
     messages = header.messages
-    for row, cells, refusal, _ in rows:
+    for row, cells, refusal, *_ in rows:
         name = f"row-{row}"
         try:
             if columns.id is not None and columns.id < len(cells):
@@ -62,7 +64,7 @@ def read_cells(reader: io.BufferedReader, *, file: str, tabs: bool, limits: Limi
     header = next(rows, None)
     if header is None:
         raise UsageError(f"{file} has no header.", remedy="Name the columns in its first line, such as id,sequence.")
-    line, messages = first_line(header[0])
+    line, messages = first_line(header[1][0])
     if line.text.startswith(">"):
         raise UsageError(f"{file} is FASTA, not a table.", remedy="Give it a name that ends in .fasta.")
     mark = "\t" if tabs else _delimiter(line.text)
@@ -70,20 +72,20 @@ def read_cells(reader: io.BufferedReader, *, file: str, tabs: bool, limits: Limi
         shown = "tabs" if mark == "\t" else f"'{mark}'"
         messages += (Message("info", f"The file has {shown} between its columns."),)
     try:
-        names = _cells((line, *header[1:]), mark)
+        names = _cells((line, *header[1][1:]), mark)
     except InputError as error:
         raise UsageError(f"The header of {file} cannot be read: {error.reason}", remedy=error.remedy) from None
     yield TextRow(0, names, None, messages)
     row = 0
-    for row, group in enumerate(rows, 1):
+    for row, (number, group) in enumerate(rows, 1):
         cells: list[str] = []
         try:
             cells = _cells(group, mark)
             _refuse_ragged(cells, len(names), mark)
         except InputError as error:
-            yield TextRow(row, cells, error)
+            yield TextRow(row, cells, error, line=number)
         else:
-            yield TextRow(row, cells)
+            yield TextRow(row, cells, line=number)
     if row == 0:
         raise UsageError(f"{file} has a header and no rows.", remedy="Add at least one row.")
 
@@ -93,13 +95,15 @@ def _delimiter(header: str) -> str:
     return max((",", ";", "\t"), key=header.count)
 
 
-def _rows(source: Iterator[Line]) -> Iterator[tuple[Line, ...]]:
-    """Lines grouped to rows: more than one where a quoted cell runs over line ends."""
+def _rows(source: Iterator[Line]) -> Iterator[tuple[int, tuple[Line, ...]]]:
+    """Lines as rows, each with the number of its first: more than one where a quoted cell runs over line ends."""
     waiting: deque[Line] = deque()
+    number = 0
     while True:
         line = waiting.popleft() if waiting else next(source, None)
         if line is None:
             return
+        number += 1
         if not line.text.strip():
             continue
         group, size = [line], line.length
@@ -116,7 +120,8 @@ def _rows(source: Iterator[Line]) -> Iterator[tuple[Line, ...]]:
         if sum(part.text.count('"') for part in group) % 2:
             waiting.extendleft(reversed(group[1:]))
             group = group[:1]
-        yield tuple(group)
+        yield number, tuple(group)
+        number += len(group) - 1
 
 
 def _cells(group: tuple[Line, ...], mark: str) -> list[str]:

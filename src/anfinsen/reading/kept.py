@@ -3,8 +3,8 @@
     rows of a shard -> hash of their formulas and of what reads them -> HASH.parquet there?  -> molecules from it
                                                                         not there?  -> read, written beside, renamed
 
-What is kept is what the reader made: standard formulas, atoms, bonds, fragments, remarks and refusals. Names and rows
-are not kept, they come from the asker, so two libraries with the same formulas share a file. A damaged file is read
+What is kept is what the reader made: standard formulas, fragments, remarks and refusals. Names and rows are not kept,
+they come from the asker, so two libraries with the same formulas share a file. A damaged file is read
 anew and replaced. It knows no protein and no model.
 """
 
@@ -20,21 +20,22 @@ from typing import Any
 
 import numpy
 import pyarrow
-from numpy.typing import NDArray
 from pyarrow import parquet
 
 from anfinsen.data.address import CACHE
-from anfinsen.drug.features import BITS, BOND_SIZES
+from anfinsen.drug.features import BITS
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.errors import InputError
 from anfinsen.structure.protein import Message
 
-_RECIPE = f"1 {BITS} {version('rdkit')}"
+_RECIPE = f"2 {BITS} {version('rdkit')}"
 """Changed whenever a molecule is read in another way, so that no old one is taken for a new one."""
-_ARRAYS = {"atoms": numpy.uint8, "edges": numpy.int16, "bonds": numpy.uint8, "fragments": numpy.int32}
 _SCHEMA = pyarrow.schema(
-    {"smiles": pyarrow.string(), "told": pyarrow.string()} | dict.fromkeys(_ARRAYS, pyarrow.binary())
-)
+    {
+        "smiles": pyarrow.string(), "told": pyarrow.string(), "heavy_atoms": pyarrow.int32(),
+        "fragments": pyarrow.binary(),
+    }
+)  # fmt: skip
 
 Read = Molecule | InputError
 
@@ -97,28 +98,23 @@ def _closed(formula: Formula, one: Read) -> dict[str, Any]:
         return {"told": json.dumps([one.reason, one.remedy, one.position])}
     own = one.messages[len(formula.messages) :]
     told = json.dumps([[message.level, message.text] for message in own])
-    return {"smiles": one.smiles, "told": told} | {name: getattr(one, name).tobytes() for name in _ARRAYS}
+    numbers = {"heavy_atoms": one.heavy_atoms, "fragments": one.fragments.tobytes()}
+    return {"smiles": one.smiles, "told": told} | numbers
 
 
 def _opened(formula: Formula, row: dict[str, Any]) -> Read:
     told = json.loads(row["told"])
     if row["smiles"] is None:
         reason, remedy, position = told
-        return InputError(
-            reason, remedy=remedy, position=position, file=formula.source, row=formula.row, record=formula.id
-        )
-    parts: dict[str, NDArray[Any]] = {name: numpy.frombuffer(row[name], kind) for name, kind in _ARRAYS.items()}
-    atoms = parts["atoms"].reshape(-1, 6)
+        return InputError(reason, remedy=remedy, position=position, **formula.place)
     return Molecule(
         id=formula.id,
         smiles=row["smiles"],
         given=formula.text if formula.kind == "smiles" else None,
-        heavy_atoms=len(atoms),
-        atoms=atoms,
-        edges=parts["edges"].reshape(2, -1),
-        bonds=parts["bonds"].reshape(-1, len(BOND_SIZES)),
-        fragments=parts["fragments"].reshape(-1, 2),
+        heavy_atoms=row["heavy_atoms"],
+        fragments=numpy.frombuffer(row["fragments"], numpy.int32).reshape(-1, 2),
         source=formula.source,
         row=formula.row,
         messages=(*formula.messages, *(Message(level, text) for level, text in told)),
+        line=formula.line,
     )

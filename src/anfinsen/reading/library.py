@@ -15,12 +15,12 @@ from itertools import islice
 from pathlib import Path
 
 from anfinsen.drug.molecule import Formula
-from anfinsen.drug.reading import SDF, formulas, named_formula
+from anfinsen.drug.reading import SDF, Place, formulas, named_formula
 from anfinsen.errors import InputError, UsageError, suggest
 from anfinsen.intake import opened, refuse_noise
 from anfinsen.limits import LIMITS, Limits
 from anfinsen.reading.delimited import read_cells
-from anfinsen.reading.raw import place, printable
+from anfinsen.reading.raw import printable
 from anfinsen.reading.tables import ID_COLUMNS, opened_parquet
 
 SHARD = 4096
@@ -93,12 +93,14 @@ def _delimited(path: Path, column: str | None, limits: Limits, *, tabs: bool) ->
         refuse_noise(reader.peek(4096)[:4096], path.name)
         rows = read_cells(reader, file=path.name, tabs=tabs, limits=limits)
         formula, name = _columns(next(rows).cells, column, path.name)
-        for row, cells, refusal, _ in rows:
+        for row, cells, refusal, _, line in rows:
+            at = Place(path.name, row, line)
             called = cells[name].strip() if name is not None and name < len(cells) else ""
             if refusal is not None:
-                yield place(refusal, file=path.name, row=row, record=called or f"molecule-{row}")
+                named = printable(called) or f"molecule-{row}"
+                yield InputError(refusal.reason, remedy=refusal.remedy, record=named, **at._asdict())
             else:
-                yield named_formula(cells[formula], called, file=path.name, row=row, limits=limits)
+                yield named_formula(cells[formula], called, at, limits)
 
 
 def _parquet(path: Path, column: str | None, limits: Limits) -> Iterator[Row]:
@@ -113,7 +115,7 @@ def _parquet(path: Path, column: str | None, limits: Limits) -> Iterator[Row]:
             for text, one in zip(texts, called, strict=True):
                 row += 1
                 given = "" if text is None else str(text)
-                yield named_formula(given, "" if one is None else str(one), file=path.name, row=row, limits=limits)
+                yield named_formula(given, "" if one is None else str(one), Place(path.name, row), limits)
 
 
 def _columns(names: Sequence[str], chosen: str | None, file: str) -> tuple[int, int | None]:

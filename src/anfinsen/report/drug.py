@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from anfinsen.drug.alerts import CATALOGS
 from anfinsen.drug.drawing import draw
-from anfinsen.drug.features import ELEMENTS
-from anfinsen.drug.molecule import Molecule
+from anfinsen.drug.molecule import Molecule, elements_of
 from anfinsen.drug.properties import MEANINGS
 from anfinsen.errors import InputError
 from anfinsen.explain.binding import Reason, reason
@@ -75,7 +74,7 @@ def write_drug_folder(
     write_table(folder / "affinity.csv", (*COLUMNS, *further), [_row(answer) for answer in answers], raw=False)
     chemistry = ("drug", "smiles", "given", *MEANINGS, "alerts", "messages")
     write_table(folder / "molecules.csv", chemistry, [_chemistry(one) for one in molecules], raw=False)
-    write_refused(folder / "refused.csv", refused)
+    write_refused(folder / "refused.csv", refused, has_lines=True)
     chains, drugs = {one.id: one for one in proteins}, {one.id: one for one in molecules}
     found = [
         (answer, chains[answer["protein"]], drugs[answer["drug"]]) for answer in answers[:reasons]
@@ -154,10 +153,10 @@ def _line(answer: Answer) -> dict[str, Any]:
 
 def _credits(answer: Answer, protein: Protein, molecule: Molecule, because: Reason) -> list[Row]:
     place = {"protein": protein.id, "drug": molecule.id}
-    atoms = [ELEMENTS[kind] if kind < len(ELEMENTS) else "other" for kind in molecule.atoms[:, 0].tolist()]
+    sides = ("atom", elements_of(molecule), because.atoms), ("residue", protein.sequence, because.residues)
     return [
         {**place, "kind": kind, "position": at, "name": name, "weight": round(weight, 4)}
-        for kind, names, one in (("atom", atoms, because.atoms), ("residue", protein.sequence, because.residues))
+        for kind, names, one in sides
         for at, (name, weight) in enumerate(zip(names, one.weights.tolist(), strict=True), 1)
     ]
 

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from anfinsen.report.answer import plain
@@ -29,9 +29,12 @@ Words = Mapping[str, Callable[..., Any]]
 
 def make_template(name: str, *, filters: Words | None = None) -> Template:
     """The template in the file `name`, with words of its own; a value that is missing is an error."""
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FunctionLoader(_resource), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )  # fmt: skip
     environment.filters |= dict(filters or {})
-    return environment.from_string(_resource(name))
+    return environment.get_template(name)
 
 
 def write_page(

@@ -14,10 +14,13 @@ import numpy
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from anfinsen.drawing.small import score_figure
 from anfinsen.errors import InputError
+from anfinsen.hub.record import Score
 from anfinsen.inference.partners import Reason
 from anfinsen.report.answer import plain
 from anfinsen.report.heat import Section, shade, write_page
+from anfinsen.report.standing import figure_with_interval, find_standing
 from anfinsen.report.tables import write_refused, write_table
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.base import Answer
@@ -25,8 +28,11 @@ from anfinsen.tasks.interaction import TASK, YES
 
 COLUMNS = ("a", "b", "score", "low", "high")
 PAIRS, PAGE, REFUSED = "pairs.csv", "report.html", "refused.csv"
-CELLS, CELL, LEFT, TOP = 64, 6, 60, 34
-"""Cells of the map on a side at most; pixels of one; pixels left of it and above it."""
+CELLS, CELL, LEFT, TOP, LINE = 64, 6, 60, 34, 11
+"""Cells of the map on a side at most; pixels of one, left of it, above it, and of a line of names."""
+
+ASKED = {"guo-5fold": "both were in training", "guo-C2": "one of them was", "guo-C3": "neither was"}
+"""The splits that judge an answer, and what was known of the two proteins."""
 
 Pair = tuple[Protein, Protein]
 
@@ -67,10 +73,13 @@ def pair_map(pair: Pair, reason: Reason) -> Markup:
         for row in range(rows)
         for column in range(columns)
     ]
-    parts += [_mark(LEFT - 4, TOP + CELL * rows * (at + 0.5) / down, "end", pair[0], at) for at in reason.one]
+    lowest = 0.0
+    for at in reason.one:
+        lowest = max(lowest + LINE, TOP + CELL * rows * (at + 0.5) / down)  # names of near residues stay apart
+        parts.append(_mark(LEFT - 4, lowest, "end", pair[0], at))
     for number, at in enumerate(reason.other):
         x = LEFT + CELL * columns * (at + 0.5) / across
-        parts.append(_mark(x, TOP - 5 - 11 * (number % 2), "middle", pair[1], at))
+        parts.append(_mark(x, TOP - 5 - LINE * (number % 2), "middle", pair[1], at))
     names = f"{plain(pair[0].id)} from top to bottom, {plain(pair[1].id)} from left to right"
     frame = Markup(
         '<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{0}" height="{1}" viewBox="0 0 {0} {1}" '
@@ -86,6 +95,20 @@ def pair_section(pair: Pair, answer: Answer, reason: Reason) -> Section:
     return Section(title, sentence(pair, answer), [spoken(pair, reason)], [(caption, pair_map(pair, reason))])
 
 
+def standing(scores: Sequence[Score]) -> list[Section]:
+    """How often such answers are right, by what was known of the two, beside simple rules; nothing without scores."""
+    rows = []
+    for split, asks in ASKED.items():
+        found = find_standing([one for one in scores if (one.split, one.metric) == (split, "accuracy")], None)
+        if found is not None:
+            rivals = "; ".join(f"{one.model} {score_figure(one.value)}" for one in found.baselines)
+            rows.append((asks, f"{found.score.n:,}", figure_with_interval(found.score), rivals))
+    lead = "How often the answer was right, of pairs that nobody had shown the model, half of which meet or nearly so."
+    note = "The rules beside it look at one protein, at composition or at who is friend of whom; none reads a map."
+    head = ("Of a pair", "Pairs", "This model", "Simple rules, best first")
+    return [Section("How good such answers are", lead, [note], [], head, rows)] if rows else []
+
+
 def write_pairs(
     folder: Path,
     rows: Iterable[Mapping[str, str | float]],
@@ -93,12 +116,14 @@ def write_pairs(
     refused: Sequence[InputError],
     *,
     about: Mapping[str, str],
+    scores: Sequence[Score] = (),
     raw: bool = False,
 ) -> None:
     """The table, the page and what was refused."""
     write_table(folder / PAIRS, COLUMNS, rows, raw=raw)
     standfirst = f"{TASK.explanation} {TASK.limits}"
-    write_page(folder / PAGE, "Who meets whom", standfirst, sections, about=about, refused=refused, eyebrow="partners")
+    shown = [*sections, *standing(scores)]
+    write_page(folder / PAGE, "Who meets whom", standfirst, shown, about=about, refused=refused, eyebrow="partners")
     write_refused(folder / REFUSED, refused, raw=raw)
 
 

@@ -23,9 +23,11 @@ from anfinsen.drug.diversity import ALIKE, families
 from anfinsen.drug.drawing import draw
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.drug.properties import MEANINGS
+from anfinsen.hub.record import Score
 from anfinsen.inference.screening import Hit, Screener, best, off_targets, refused
 from anfinsen.report.glossary import anchor
 from anfinsen.report.paper import make_template, write_page
+from anfinsen.report.standing import Standing, find_standing
 from anfinsen.report.tables import Row, write_refused, write_table
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.base import Answer
@@ -37,6 +39,11 @@ SCALE = (4.0, 11.0)
 """Ends of the picture's axis, in pKd."""
 LINES, SHOWN = 100, 200
 """Rows of the ranking, and refused rows, on the page; the tables have all."""
+LISTS = {
+    "DUD-E, kinases": "dude-kinases", "DUD-E, others": "dude-others", "DUD, kinases": "dud-kinases",
+    "DUD, others": "dud-others", "MUV, kinases": "muv-kinases", "MUV, others": "muv-others",
+}  # fmt: skip
+"""The lists that judge a ranking, and the splits by which the card knows them."""
 COLUMNS = ("protein", "drug", "pkd", "low", "high")
 """The columns that others rely on; what follows them may grow."""
 _FURTHER = (
@@ -70,7 +77,7 @@ def write_screen_folder(
         hit |= {"rank": rank, "family": first[number]["drug"] if number >= 0 else None}
     rows = [{"protein": screener.target.id} | {name: _cell(hit.get(name)) for name in hit} for hit in ranked]
     write_table(folder / "ranking.csv", (*COLUMNS, *_FURTHER), rows, raw=False)
-    write_refused(folder / "refused.csv", refused(folder, Path(source).name))
+    write_refused(folder / "refused.csv", refused(folder, Path(source).name), has_lines=True)
     asked = [Formula(hit["smiles"], hit["drug"]) for hit in first]
     studied = [one for one in read_formulas(asked, is_judged=True) if isinstance(one, Molecule)]
     chemistry = ("drug", "smiles", *MEANINGS, "alerts")
@@ -105,9 +112,18 @@ def write_screen_folder(
         ],
         refused=list(islice(refused(folder, Path(source).name), SHOWN)),
         terms=[(anchor(term), term, text) for term, text in sorted({**AFFINITY_TERMS, **TERMS}.items(), key=_by_name)],
+        standings=_standings(screener.predictor.bundle.record.scores),
         about=_about(screener),
     )
     return first
+
+
+def _standings(scores: Sequence[Score]) -> list[tuple[str, Standing]]:
+    """How early rankings like this name what binds, by list and kind of target, with the probes beside it."""
+    asked = {
+        asks: [one for one in scores if (one.split, one.metric) == (split, "BEDROC")] for asks, split in LISTS.items()
+    }
+    return [(asks, found) for asks, rows in asked.items() if (found := find_standing(rows, None)) is not None]
 
 
 def _remarks(ranked: Sequence[Hit], counts: Counts) -> Iterator[str]:

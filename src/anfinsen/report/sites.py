@@ -25,6 +25,7 @@ from anfinsen.inference.sites import TERMS, Site, SiteAnswer, headline, say
 from anfinsen.report.answer import plain
 from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.tables import Cell, Row, safe_name, write_refused, write_table, written_beside
+from anfinsen.sets.coordinates import called
 from anfinsen.tasks.ligand_sites import HELD, LETTERS, TASK
 
 POCKET_COLUMNS = (
@@ -147,11 +148,11 @@ def _section(found: SiteAnswer) -> Section:
 
 def _relatives(found: SiteAnswer) -> str:
     near = found.comparison
-    if not near.relatives:
+    if near.nearest is None:
         return "No structure with a ligand in our library is related, so nothing can be called known."
     noun = "structure" if near.relatives == 1 else "structures"
     return (
-        f"Compared with {near.relatives} related {noun} with ligands; the nearest is {near.nearest} "
+        f"Compared with {near.relatives} related {noun} with ligands; the nearest is {called(near.nearest)} "
         f"({near.identity:.0%} identical)."
     )
 
@@ -175,4 +176,5 @@ def _write_page(
         limits=TASK.limits,
         scores=scores,
         held=HELD,
+        called=called,
     )

@@ -78,10 +78,13 @@ def write_residues(folder: str | Path, prediction: Prediction, *, raw: bool = Fa
     return path
 
 
-def write_refused(path: str | Path, refused: Iterable[InputError], *, raw: bool = False) -> None:
-    """Write refused.csv: each record that was left out, where it stands, why, and what to do about it."""
-    rows: list[Row] = [{column: getattr(error, column) for column in REFUSED_COLUMNS} for error in refused]
-    write_table(Path(path), REFUSED_COLUMNS, rows, raw=raw)
+def write_refused(
+    path: str | Path, refused: Iterable[InputError], *, raw: bool = False, has_lines: bool = False
+) -> None:
+    """Write refused.csv: each record that was left out, where (`has_lines`: on which line), why, and what to do."""
+    columns = (*REFUSED_COLUMNS[:3], "line", *REFUSED_COLUMNS[3:]) if has_lines else REFUSED_COLUMNS
+    rows = ({column: getattr(error, column) for column in columns} for error in refused)
+    write_table(Path(path), columns, rows, raw=raw)
 
 
 def answer_cells(task: str, answer: Answer) -> Row:

@@ -16,6 +16,7 @@ It knows no network. The tables are described in their own notes; see `CHAINS` f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -65,6 +66,9 @@ TARGETS = Table(
 _MISSING = -32768
 _PER_ANGSTROM = 100
 _PREFIX = "eigenfold:"
+_WORDS = re.compile(r"[\W_]+")
+_ENTRY = re.compile(r"(?:pdb)?([1-9][A-Za-z0-9]{3})|d([1-9][a-z0-9]{3})[a-z0-9]")
+"""A PDB entry, with a domain of SCOP around it or not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +129,22 @@ def _stack(atoms: Mapping[str, Floats]) -> Floats:
     """The atoms of each residue in a backbone's order, (L, 5, 3), NaN where a table has none."""
     nowhere = numpy.full_like(atoms["CA"], numpy.nan)
     return numpy.stack([atoms.get(name, nowhere) for name in ATOMS["bb5"]], axis=1)
+
+
+def called(name: str) -> str:
+    """A chain of the tables as its readers know it: PDB entry and chain, without whose collection it comes from.
+
+    >>> called("cgdms:1ZEI_A"), called("eigenfold:3o44.A"), called("scop_foldseek:d1or4a_:B")
+    ('1ZEI, chain A', '3O44, chain A', '1OR4, chain B')
+    >>> called("tests_protein_seq_des:tim10:A"), called("mine")
+    ('tim10:A', 'mine')
+    """
+    words = _WORDS.split(name)
+    for place, word in enumerate(words):
+        if found := _ENTRY.fullmatch(word):
+            entry = (found[1] or found[2]).upper()
+            return f"{entry}, chain {words[-1]}" if words[place + 1 :] and words[-1] else entry
+    return name.partition(":")[2].rstrip(":") or name
 
 
 def load_chains(

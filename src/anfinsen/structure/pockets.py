@@ -110,8 +110,8 @@ class Scale:
 SHAPE = Scale(constant=-6.43, enclosure=-1.67, depth=7.38, evidence=0.0, least=0.05)
 """Burial alone, without any knowledge of residues: fitted to which points lie within 2.5 Å of a ligand, on the 67
 validation chains of `ligand_sites`."""
-JUDGED = Scale(constant=-3.93, enclosure=-1.67, depth=7.38, evidence=1.0, least=0.05)
-"""Burial, and residues beside it: of five weights of the evidence the one that found most ligands of those chains."""
+JUDGED = Scale(constant=-4.93, enclosure=-1.67, depth=7.38, evidence=1.0, least=0.05)
+"""Burial, and residues beside it: of twelve weights and constants those that found most ligands of those chains."""
 _LEAST_SHARE = 1e-3
 
 

@@ -55,6 +55,11 @@ class Sanity:
     confidence: float | None
     """Mean pLDDT."""
 
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether its helices turn as those of a mirror image do; of a chain without helices nobody can tell."""
+        return self.left_handed > max(2, self.right_handed)
+
     def messages(self) -> tuple[Message, ...]:
         """A sentence for everything that should make a reader doubt."""
         told = []
@@ -64,7 +69,7 @@ class Sanity:
             told.append(f"The chain is torn in {_count(self.breaks, 'place')}.")
         if self.strained:
             told.append(f"{_count(self.strained, 'peptide bond')} could not be made ideal.")
-        if self.left_handed > max(2, self.right_handed):
+        if self.is_mirrored:
             told.append("Its helices turn left: the model is probably a mirror image.")
         if self.confidence is not None and self.confidence > 70 and not _DENSE <= self.width <= _LOOSE:
             how = "loose" if self.width > 1 else "dense"

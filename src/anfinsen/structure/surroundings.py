@@ -10,6 +10,7 @@
                exposure, Hamelryck 2005, Proteins 59:38; for a bare trace of CA atoms that is his HSE-alpha)
     bulge      how far it stands out of the middle of its surroundings and of the whole chain, and whether it looks out
     patch      which kinds lie beside it, how many of them look the same way, and which kinds those on the surface are
+    around     the mean of all that is about places over what lies near, and over a wider surrounding
 
 A side chain is a point `SIDE` from CA in the direction of CB; where only CA atoms are known, away from the two
 neighbours in the chain. No number changes when the protein is turned, moved or (of CA atoms alone) mirrored; where no
@@ -43,6 +44,8 @@ STEPS = (2, 3, 4, 5)
 """Residues along the chain to which distances are told."""
 PATCHES = (8.0, 10.0, 12.0)
 """Ångström over which the weight of a neighbour falls: of all, of exposed ones, of exposed ones that look alike."""
+WIDTHS = (5.0, 10.0)
+"""Ångström over which the weight of a residue falls in the two means over surroundings."""
 SIZES = {
     "kind": 2 * KINDS_OF_RESIDUES,
     "chain": 4,
@@ -53,7 +56,10 @@ SIZES = {
     "bulge": 2 * len(BULGES) + 3,
     "patch": len(PATCHES) * KINDS_OF_RESIDUES + 1,
 }
-"""Numbers of each part, in their order."""
+PLACES = ("trace", "crowd", "exposure", "bulge", "patch")
+"""The parts that are about places."""
+SIZES["around"] = len(WIDTHS) * sum(SIZES[name] for name in PLACES)
+"""Numbers of each part, in their order; new parts come last, so that networks read those that they have learnt from."""
 NODES = sum(SIZES.values())
 """Numbers of a residue."""
 _BEGINS = dict(zip(SIZES, numpy.cumsum([0, *SIZES.values()]).tolist(), strict=False))
@@ -73,8 +79,12 @@ def surroundings(kinds: Floats, backbone: Backbone | None) -> Floats:
     found[:, _place("trace")] = _trace(backbone)
     known = numpy.flatnonzero(~numpy.isnan(backbone.alphas).any(-1))
     if len(known):
-        for name, rows in _in_space(kinds[known], backbone.alphas[known], directions(backbone)[known, 2]).items():
+        alphas = backbone.alphas[known]
+        pairs = KDTree(alphas).query_pairs(_FARTHEST, output_type="ndarray").astype(numpy.int64)
+        first, second = numpy.concatenate([pairs, pairs[:, ::-1]]).T
+        for name, rows in _in_space(kinds[known], alphas, directions(backbone)[known, 2], first, second).items():
             found[known, _place(name)] = rows
+        found[known, _place("around")] = _around(part(found[known], *PLACES), alphas, first, second)
     return found
 
 
@@ -140,11 +150,12 @@ def _trace(backbone: Backbone) -> Floats:
 # In space ------------------------------------------------------------------------------------------------------------
 
 
-def _in_space(kinds: Floats, alphas: Floats, sides: Floats) -> dict[str, Floats]:
-    """The parts about places, of K residues whose CA atoms and directions of side chains are known."""
+def _in_space(kinds: Floats, alphas: Floats, sides: Floats, first: Indices, second: Indices) -> dict[str, Floats]:
+    """The parts about places, of K residues whose CA atoms and directions of side chains are known.
+
+    `first` and `second` are the ends of all pairs that are not far apart, both ways.
+    """
     middles = alphas + SIDE * sides
-    pairs = KDTree(alphas).query_pairs(_FARTHEST, output_type="ndarray").astype(numpy.int64)
-    first, second = numpy.concatenate([pairs, pairs[:, ::-1]]).T
     across = alphas[second] - alphas[first]
     apart = numpy.linalg.norm(across, axis=-1)
     between = numpy.linalg.norm(middles[second] - middles[first], axis=-1)
@@ -207,3 +218,15 @@ def _patches(
         columns.append(10 * (heard @ kinds) / (total + 1e-6))
     columns.append(total / 5 - 1)
     return numpy.hstack(columns).astype(numpy.float32)
+
+
+def _around(rows: Floats, alphas: Floats, first: Indices, second: Indices) -> Floats:
+    """The mean of `rows` (K, M) over the surroundings of each residue, near ones weighing more: (K, 2 M)."""
+    apart = numpy.linalg.norm(alphas[second] - alphas[first], axis=-1)
+    count, means = len(alphas), []
+    for width in WIDTHS:
+        weight = numpy.exp(-0.5 * (apart / width) ** 2)
+        total = 1 + numpy.bincount(first, weight, minlength=count)
+        heard = csr_matrix((weight, (first, second)), (count, count)) @ rows
+        means.append((rows + heard) / total[:, None])
+    return numpy.hstack(means).astype(numpy.float32)

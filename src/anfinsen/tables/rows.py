@@ -158,7 +158,7 @@ def _read_text(path: str | Path, tabs: bool, limits: Limits) -> Whole:
         header = next(rows)
         names = [name.strip() for name in header.cells]
         _refuse_size(names, 0, file, limits)
-        for row, cells, refusal, _ in rows:
+        for row, cells, refusal, *_ in rows:
             if row > limits.records:
                 _refuse_size(names, row, file, limits)
             if refusal is None:

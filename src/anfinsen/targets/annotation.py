@@ -5,8 +5,8 @@
     accuracy level 1   ... 4: the likeliest name of that level is true
     Fmax, Fmax MF/CC   mean precision and recall over proteins at the one threshold where they are best
     Smin MF/CC         bits that are missing and bits that are wrong, at the one threshold where both are least
-    relative_gain      the headline score over what homology alone reaches on the same proteins, less one; 'over levels'
-                       the same for the mean of the accuracies at levels 1 to 4
+    relative_gain      the headline score over what homology alone reaches on the same proteins, less one; 'level 1' to
+                       'level 4' the same for the accuracy at that level, 'over levels' for the mean of all four
 
 F1: scikit-learn's averages 'weighted' and 'samples', as in Yu et al. 2023. Fmax: Radivojac et al. 2013 (Nature Methods
 10:221); Smin: Clark & Radivojac 2013 (Bioinformatics 29:i53). Roots are left out; a protein is judged in the aspects in
@@ -21,7 +21,6 @@ from functools import cache
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.data.example import Example
 from anfinsen.errors import UndefinedScoreError, UsageError
 from anfinsen.targets.base import Answer
 from anfinsen.targets.hierarchy import Hierarchy, information
@@ -42,7 +41,7 @@ ASPECTS = ("MF", "CC")
 
 
 def _ours(pairs: Pairs) -> Listed:
-    return [(_true(truth), _shares(answer)) for truth, answer in pairs]
+    return [(set(truth.names), _shares(answer)) for truth, answer in pairs]
 
 
 def _by_homology(pairs: Pairs) -> Pairs:
@@ -50,11 +49,6 @@ def _by_homology(pairs: Pairs) -> Pairs:
     if any("homology" not in answer for _, answer in pairs):
         raise UndefinedScoreError("There is no relative_gain: these answers do not say what homology alone would.")
     return [(truth, answer["homology"]) for truth, answer in pairs]
-
-
-def _true(example: Example) -> set[str]:
-    value = example.value if isinstance(example.value, tuple) else (example.value,)
-    return {str(one) for one in value}
 
 
 def _shares(answer: Answer) -> dict[str, float]:
@@ -91,7 +85,7 @@ def _numbers(pairs: Pairs) -> Numbers:
     """True and said whole numbers: those that an answer names as such (`whole`), or what its shares come down to."""
     return [
         (
-            {name for name in _true(truth) if level_of(name) == LEVELS},
+            {name for name in truth.names if level_of(name) == LEVELS},
             set(answer["whole"]) if "whole" in answer else called(_shares(answer)),
         )
         for truth, answer in pairs
@@ -248,11 +242,14 @@ def _mean(sums: Rows) -> Rows:
     return mean
 
 
-def _level_gain_rows(pairs: Pairs) -> Rows:
-    """For each protein how many of its four levels are right, by our answer and by homology alone."""
-    both = (pairs, _by_homology(pairs))
-    rows = [sum(_level_rows(level)(part)[:, 1] for level in range(1, LEVELS + 1)) for part in both]
-    return numpy.stack(rows, axis=1)
+def _level_gain_rows(levels: Sequence[int]) -> Callable[[Pairs], Rows]:
+    """For each protein how many of these levels are right, by our answer and by homology alone."""
+
+    def rows(pairs: Pairs) -> Rows:
+        both = (pairs, _by_homology(pairs))
+        return numpy.stack([sum(_level_rows(level)(part)[:, 1] for level in levels) for part in both], axis=1)
+
+    return rows
 
 
 def _level_gain(sums: Rows) -> Rows:
@@ -297,13 +294,8 @@ METRICS.add(
         "relative_gain", "gain in the headline score over homology alone", _gain_rows, _gain, "homology knows nothing"
     ),
 )
-METRICS.add(
-    "relative_gain over levels",
-    Metric(
-        "relative_gain over levels",
-        "gain in right levels of enzyme numbers over homology alone",
-        _level_gain_rows,
-        _level_gain,
-        "homology knows nothing",
-    ),
-)
+_EVERY = tuple(range(1, LEVELS + 1))
+for _which, _levels in {"over levels": _EVERY, **{f"level {level}": (level,) for level in _EVERY}}.items():
+    _name, _of = f"relative_gain {_which}", "levels" if len(_levels) > 1 else f"names of {_which}"
+    _meaning = f"gain in right {_of} of enzyme numbers over homology alone"
+    METRICS.add(_name, Metric(_name, _meaning, _level_gain_rows(_levels), _level_gain, "homology knows nothing"))

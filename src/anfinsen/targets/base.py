@@ -37,6 +37,8 @@ UNKNOWN = -100
 """A class that is not known; PyTorch's cross-entropy leaves it out."""
 SHIFT = "shift "
 """Before the name of a class, the key of its shift in a calibration."""
+BESIDE = "beside"
+"""The key of how much a plain rule counts that is heard beside the network."""
 FOLDS = 5
 """Parts of the calibration proteins of which each is judged by a scaling that was fitted without it."""
 COVERAGE = 0.9
@@ -156,13 +158,18 @@ class Label(Classes):
         return calibration | {"threshold": 1.0 - conformal_quantile(1.0 - true_share), **floors}
 
     def _scaling(self, logits: Floats, truth: NDArray[Any]) -> Calibration:
-        temperature, shifts = fit_scaling(logits, truth)
+        network, plain = logits[:, : self.size], logits[:, self.size :]
+        temperature, shifts, weight = fit_scaling(network, truth, plain if plain.shape[1] else None)
         named = {f"{SHIFT}{name}": float(shift) for name, shift in zip(self.classes, shifts, strict=True)}
-        return {"temperature": temperature, "n": float(len(truth)), **named}
+        heard = {BESIDE: weight} if plain.shape[1] else {}
+        return {"temperature": temperature, "n": float(len(truth)), **named, **heard}
 
     def _scaled(self, logits: Floats, calibration: Calibration) -> Floats:
+        """The logits of the network, with those of a plain rule where one was put behind them."""
         shifts = numpy.array([calibration.get(f"{SHIFT}{name}", 0.0) for name in self.classes])
-        scaled: Floats = logits / calibration.get("temperature", 1.0) + shifts
+        scaled: Floats = logits[..., : self.size] / calibration.get("temperature", 1.0) + shifts
+        if logits.shape[-1] > self.size:
+            scaled = scaled + calibration.get(BESIDE, 0.0) * logits[..., self.size :]
         return scaled
 
 
@@ -298,27 +305,31 @@ def fit_temperature(logits: Floats, truth: NDArray[Any]) -> float:
     return float(numpy.exp(minimize_scalar(surprise, bounds=(-2.5, 2.5), method="bounded").x))
 
 
-def fit_scaling(logits: Floats, truth: NDArray[Any], hold: float = 5.0) -> tuple[float, Floats]:
-    """A temperature and one shift a class: shifts mend class shares that differ between training and use.
+def fit_scaling(
+    logits: Floats, truth: NDArray[Any], beside: Floats | None = None, hold: float = 5.0
+) -> tuple[float, Floats, float]:
+    """A temperature, one shift a class, and the weight of the logits of a second voice, (N, K) as the first.
 
-    `hold` pulls the shifts towards zero, as strongly as so many examples (vector scaling, Guo et al. 2017).
+    Shifts mend class shares that differ between training and use. `hold` pulls them towards zero, as strongly as so
+    many examples (vector scaling, Guo et al. 2017).
     """
     rows = torch.from_numpy(numpy.asarray(logits, dtype=numpy.float64))
+    second = torch.zeros_like(rows) if beside is None else torch.from_numpy(numpy.asarray(beside, dtype=numpy.float64))
     classes = torch.from_numpy(truth.astype(numpy.int64))
 
     def surprise(settings: NDArray[numpy.float64]) -> tuple[float, NDArray[numpy.float64]]:
         weights = torch.tensor(settings, requires_grad=True)
-        total = functional.cross_entropy(rows / weights[0].exp() + weights[1:], classes, reduction="sum")
-        total = total + hold * (weights[1:] ** 2).sum()
+        shifts = weights[1:-1]
+        joined = rows / weights[0].exp() + weights[-1] * second + shifts
+        total = functional.cross_entropy(joined, classes, reduction="sum") + hold * (shifts**2).sum()
         total.backward()
         assert weights.grad is not None
         return float(total.detach()), weights.grad.numpy()
 
-    start = numpy.zeros(1 + logits.shape[1])
-    found = minimize(
-        surprise, start, jac=True, method="L-BFGS-B", bounds=[(-2.5, 2.5)] + [(-5.0, 5.0)] * logits.shape[1]
-    )
-    return float(numpy.exp(found.x[0])), found.x[1:]
+    width = logits.shape[1]
+    bounds = [(-2.5, 2.5), *[(-5.0, 5.0)] * width, (0.0, 5.0)]
+    found = minimize(surprise, numpy.zeros(width + 2), jac=True, method="L-BFGS-B", bounds=bounds)
+    return float(numpy.exp(found.x[0])), found.x[1:-1], float(found.x[-1])
 
 
 def conformal_quantile(scores: Floats, coverage: float = COVERAGE) -> float:

@@ -110,8 +110,7 @@ def _sigmoid(logits: Floats) -> Floats:
 
 def told(example: Example) -> tuple[set[str], set[str]]:
     """The labels that hold for an example, and those of which nobody knows (written '?label')."""
-    value = example.value if isinstance(example.value, tuple) else (example.value,)
-    names = [str(one) for one in value]
+    names = example.names
     return {name for name in names if name[:1] != "?"}, {name[1:] for name in names if name[:1] == "?"}
 
 

@@ -62,11 +62,10 @@ class Terms(Classes):
         if example.value is None:
             return row
         places = self.hierarchy.place
-        given = example.value if isinstance(example.value, tuple) else (example.value,)
-        known = {places[str(name)] for name in given if name in places}
+        known = {places[name] for name in example.names if name in places}
         if not known:
             raise UsageError(
-                f"None of the {len(given)} terms of '{example.protein.id}' is among those that can be learnt.",
+                f"None of the {len(example.names)} terms of '{example.protein.id}' is among those that can be learnt.",
                 remedy="Leave the row out, or give terms of the Gene Ontology with all that stand above them.",
             )
         holds = list(self.hierarchy.upwards(known))

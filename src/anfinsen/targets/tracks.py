@@ -8,9 +8,10 @@ several the surest one's, and '-' where none is; `probabilities` has a list for 
 is a string of '1', '0' and, where nobody knows, any other letter; with several tracks a tuple of such strings.
 
 Sites are rare, so one half is no good threshold. The calibration holds for each track a shift that makes its
-probabilities honest, the threshold of the best F1, and a lower one, the floor: of the true sites of a new protein,
-nine in ten stand in `sets`, which names the tracks that are not ruled out (risk control by proteins, see `targets`).
-The scores are in `sites`.
+probabilities honest, the threshold of the best F1 (or MCC), and a lower one, the floor: of the true sites of a new
+protein, nine in ten stand in `sets`, which names the tracks that are not ruled out (risk control by proteins, see
+`targets`). Where every protein is taken to have sites, each gets a threshold of its own: that of the best F1 which its
+probabilities lead to expect (Lipton et al. 2014, arXiv 1402.1892). The scores are in `sites`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Tracks(Target):
     names: tuple[str, ...]
     letters: tuple[str, ...]
     weights: tuple[float, ...] = ()
+    has_sites: bool = False
+    """Whether every protein is taken to have sites: each then gets the threshold of the best F1 to be expected."""
     kind: ClassVar[str] = "tracks"
     per_residue: ClassVar[bool] = True
     head: ClassVar[HeadKind] = "residue"
@@ -76,6 +79,8 @@ class Tracks(Target):
     def answer(self, outputs: Floats, calibration: Calibration) -> Answer:
         shares = self._shares(outputs, calibration).round(DIGITS)
         thresholds = numpy.array([calibration.get(f"{THRESHOLD}{name}", _EVEN) for name in self.names])
+        if self.has_sites:
+            thresholds[:] = expected_threshold(shares)
         answer: Answer = {
             "tokens": self._tokens(shares, thresholds),
             "probabilities": {name: [float(p) for p in shares[:, track]] for track, name in enumerate(self.names)},
@@ -98,7 +103,8 @@ class Tracks(Target):
         for track, name in enumerate(self.names):
             of_track = [(part[:, track], true[:, track]) for part, true in zip(shares, truths, strict=True)]
             said, true = (numpy.concatenate(side) for side in zip(*of_track, strict=True))
-            calibration[f"{THRESHOLD}{name}"] = best_threshold(said, true)
+            if not self.has_sites:
+                calibration[f"{THRESHOLD}{name}"] = best_threshold(said, true)
             calibration[f"{FLOOR}{name}"] = risk_threshold([part[true == 1] for part, true in of_track])
         return calibration
 
@@ -120,8 +126,7 @@ class Tracks(Target):
 def known_sites(example: Example, tracks: int) -> NDArray[numpy.float64]:
     """What is known of an example, 1, 0 or NaN: (L, K); refuses another count than residues."""
     length = len(example.protein)
-    value = example.value if isinstance(example.value, tuple) else (example.value,)
-    texts = [str(one) for one in value]
+    texts = example.names
     if len(texts) != tracks or any(len(one) != length for one in (*texts, example.mask or texts[0])):
         raise UsageError(
             f"'{example.protein.id}' has {length} residues and {tracks} tracks, but its answer has "
@@ -135,6 +140,21 @@ def known_sites(example: Example, tracks: int) -> NDArray[numpy.float64]:
     if example.mask is not None:
         sites[[letter != "1" for letter in example.mask]] = numpy.nan
     return sites
+
+
+def expected_threshold(shares: Floats) -> float:
+    """The probability from which on 'yes' has the best F1 that is to be expected, over all K tracks: (L, K).
+
+    >>> expected_threshold(numpy.array([[0.1], [0.8], [0.7], [0.1]]))
+    0.7
+    """
+    surest = shares.max(1)
+    order = numpy.argsort(-surest, kind="stable")
+    hits = (1 - (1 - shares).prod(1))[order].cumsum()  # expected true sites among the surest
+    if not len(hits) or hits[-1] <= 0:
+        return _EVEN
+    expected = 2 * hits / (numpy.arange(1, len(hits) + 1) + hits[-1])
+    return float(surest[order[expected.argmax()]])
 
 
 def best_threshold(shares: Floats, truth: Floats) -> float:

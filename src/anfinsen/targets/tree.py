@@ -54,17 +54,16 @@ class Tree(Classes):
         if example.value is None:
             return row
         places = self.hierarchy.place
-        given = example.value if isinstance(example.value, tuple) else (example.value,)
-        for name in given:
+        for name in example.names:
             if name not in places:
                 raise UsageError(
                     f"'{name}' is not one of the {self.size:,} names that can be learnt.",
                     remedy="Shorten it to a level that exists, or leave the row out.",
                 )
         row[:] = 0.0
-        for name in given:
-            for at in self.hierarchy.upwards([places[str(name)]]):
-                row[at] += 1 / len(given)
+        for name in example.names:
+            for at in self.hierarchy.upwards([places[name]]):
+                row[at] += 1 / len(example.names)
         return row
 
     def loss(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, int]:

@@ -24,6 +24,7 @@ from anfinsen.models.network import HeadShape
 from anfinsen.registry import Registry
 from anfinsen.sets.catalog import Table
 from anfinsen.structure.graph import ground_of
+from anfinsen.structure.surroundings import NODES
 from anfinsen.targets.base import Answer, Calibration, Floats, Target
 
 GROUPS: Mapping[str, str] = {
@@ -88,12 +89,15 @@ class Task:
     """Whether it asks about two proteins at once, whichever comes first."""
     of_structures: bool = False
     """Whether it reads where the residues are in space, in proteins that come with a structure."""
+    members: int = 1
+    """Of a task that reads structures: how many networks learn apart and answer together."""
 
     @property
     def shape(self) -> HeadShape:
         """The head that this task needs."""
         kind: HeadKind = "pair" if self.of_pairs else "graph" if self.of_structures else self.target.head
-        return HeadShape(kind, self.target.size, len(self.conditions))
+        nodes = NODES if self.of_structures else 0
+        return HeadShape(kind, self.target.size, len(self.conditions), None, self.members, nodes)
 
     def examples(self, split: str) -> Sequence[Example]:
         """The examples of one split; a task that must filter its table says so here."""

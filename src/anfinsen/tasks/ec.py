@@ -117,6 +117,7 @@ TASK = EnzymeTask(
         *(f"accuracy level {level}" for level in range(1, LEVELS + 1)),
         "relative_gain",
         "relative_gain over levels",
+        *(f"relative_gain level {level}" for level in range(1, LEVELS + 1)),
     ),
     say=_say,
     published=(

@@ -245,14 +245,19 @@ def _lot(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-_WORDS = ("Neither of them was in training, so treat it as a guess", "One of them was in training", "Both were seen")
+_WORDS = (
+    "Neither of them was in training, and of such pairs it knows hardly more than a coin does: treat it as a guess",
+    "One of them was in training",
+    "Both were seen",
+)
 
 
 def _say(answer: Answer) -> str:
-    share, (low, high) = answer["probabilities"][YES], answer["range"]
+    share, (low, high), known = answer["probabilities"][YES], answer["range"], answer[KNOWN]
     verb = "may well interact" if share >= 0.5 else "probably do not interact"
+    if low < 0.5 < high or (known == 0 and share >= 0.5):
+        verb = "may or may not interact"
     said = f"They {verb}: a chance of {share:.0%}, and pairs with such a score met in {low:.0%} to {high:.0%}"
-    known = answer[KNOWN]
     return f"{said}. {_WORDS[known]}." if known >= 0 else f"{said}."
 
 

@@ -127,6 +127,7 @@ TASK = InterfaceTask(
     tests=("test60", "test315", "unbound31"),
     say=_say,
     of_structures=True,
+    members=2,
     published=(
         Published("GraphPPIS", "site AUPR", 0.429, "test60", "Yuan et al. 2022; from memory of the paper"),
         Published("GraphPPIS", "site MCC", 0.333, "test60", "Yuan et al. 2022; from memory of the paper"),

@@ -100,6 +100,7 @@ TASK = MembraneTopologyTask(
     },
     group="place",
     limits="The topology is predicted from the sequence, and which side is inside is the less certain part. It "
-    "learned from some 230 helical proteins and 27 barrels; helices and loops that only dip into the membrane are "
-    "unknown to it.",
+    "learned from some 230 helical proteins and 27 barrels, which is too few to know a barrel: it misses most of them. "
+    "Most helices are met, the ends of one in four are more than five residues off. Helices and loops that only dip "
+    "into the membrane are unknown to it.",
 )

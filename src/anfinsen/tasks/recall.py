@@ -67,5 +67,4 @@ class RecallingTask(Task):
     def places(self, example: Example) -> list[int]:
         """Where the names of an example stand in the hierarchy; names that are not there are left out."""
         assert self.hierarchy is not None
-        given = example.value if isinstance(example.value, tuple) else (example.value,)
-        return [self.hierarchy.place[str(name)] for name in given if name in self.hierarchy.place]
+        return [self.hierarchy.place[name] for name in example.names if name in self.hierarchy.place]

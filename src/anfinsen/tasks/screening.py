@@ -43,6 +43,8 @@ TERMS: Mapping[str, str] = {
     "Few decoys were ever measured, so a ranking judged by them is judged by presumption.",
     "off-target": "A protein that a drug should leave alone. "
     "Binding it as tightly as the target foretells side effects.",
+    "BEDROC": "How early a ranking names what binds, from 0 to 1. "
+    "Half of it is earned in the first 3.5 %; a random order has about 0.06.",
     "known ligand": "A molecule that is known to bind the target. "
     "Likeness to it is the oldest way to screen, and hard to beat near what is known.",
 }

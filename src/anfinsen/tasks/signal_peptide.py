@@ -23,7 +23,7 @@ from anfinsen.data.example import Example
 from anfinsen.sets.catalog import Table
 from anfinsen.targets.base import Answer
 from anfinsen.targets.cleavage import Cut
-from anfinsen.tasks.base import Task
+from anfinsen.tasks.base import Published, Task
 
 WHOLE, CUT = "no signal peptide", "signal peptide"
 _SIGNAL, _UNKNOWN = "S", "U"
@@ -95,6 +95,15 @@ TASK = SignalPeptideTask(
     ),
     metrics=("mcc", "cut recall", "cut recall +-3", "auroc"),
     say=_say,
+    published=(
+        Published(
+            "SignalP 6.0",
+            "mcc",
+            0.958,
+            "its own test, Sec/SPI of eukaryotes",
+            "Zeng et al. 2024, Genome Research 34:1445; another split",
+        ),
+    ),
     terms={
         "signal peptide": "The first residues of a protein that is sent out of the cell: an address that is cut off "
         "on the way.",

@@ -21,11 +21,16 @@ from anfinsen.data.example import Example
 from anfinsen.kinship.neighbours import Reach
 from anfinsen.sets.catalog import Table
 from anfinsen.targets.base import Answer, Label
-from anfinsen.tasks.base import Published, Task
+from anfinsen.tasks.base import Published
+from anfinsen.tasks.plain import BOTH, COMPOSITION, PlainTask
 
 CLUMPS, DISSOLVES = "insoluble", "soluble"
 _PARTS = 5
 _SOLUBLE_FROM, _INSOLUBLE_TO = 70.0, 30.0
+_HEARD = {
+    BOTH: " The network and the mere shares of its residues were weighed together.",
+    COMPOSITION: " The mere shares of its residues say so: on unseen proteins the network knew no better.",
+}
 _ESOL = Table(
     "conditions/solubility_esol.parquet",
     id="gene",
@@ -38,7 +43,7 @@ _ESOL = Table(
 
 
 @dataclass(frozen=True)
-class SolubilityTask(Task):
+class SolubilityTask(PlainTask):
     """Solubility, whose tables are not homology-reduced against each other and are filtered here."""
 
     def examples(self, split: str) -> list[Example]:
@@ -77,11 +82,13 @@ def _is_held(example: Example) -> bool:
 
 def _say(answer: Answer) -> str:
     share = answer["probabilities"][DISSOLVES]
+    heard = _HEARD.get(answer.get("source", ""), "")
     if len(answer["set"]) > 1:
-        return f"Whether it stays dissolved when E. coli makes it is open: the chance is about {share:.0%}."
+        return f"Whether it stays dissolved when E. coli makes it is open: the chance is about {share:.0%}.{heard}"
     if answer["label"] == DISSOLVES:
-        return f"It should stay dissolved when E. coli makes it (a chance of about {share:.0%})."
-    return f"It will probably clump when E. coli makes it (the chance that it stays dissolved is about {share:.0%})."
+        return f"It should stay dissolved when E. coli makes it (a chance of about {share:.0%}).{heard}"
+    said = f"It will probably clump when E. coli makes it (the chance that it stays dissolved is about {share:.0%})."
+    return f"{said}{heard}"
 
 
 TASK = SolubilityTask(
@@ -90,7 +97,8 @@ TASK = SolubilityTask(
     question="Will it stay dissolved when E. coli makes it?",
     explanation=(
         "The network reads the whole chain, weighs charge, length and greasy stretches as it learned them from "
-        "thousands of constructs that were tried, and gives the chance that the protein stays in solution."
+        "thousands of constructs that were tried, and gives the chance that the protein stays in solution. Since it "
+        "knows hardly more than the shares of the residues tell, a straight line on these is heard beside it."
     ),
     target=Label((CLUMPS, DISSOLVES)),
     table=Table(

@@ -1,0 +1,71 @@
+"""Tasks that also hear a plain voice: what the shares of the residues and the length tell, whatever their order.
+
+    remember   after training: a straight line on composition, fitted on the training proteins, goes into the memory
+    consult    when asked: its logits are put behind the head's outputs; the calibration has learnt how much each counts
+
+Where a network is hardly better than a simple rule, the two often err on different proteins, and together they are
+better than either (stacking, Wolpert 1992). The line is the very baseline that the benchmark prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from anfinsen.data.composition import composition
+from anfinsen.data.example import Example
+from anfinsen.models.heads import PLAIN
+from anfinsen.models.recall import Recall
+from anfinsen.targets.base import BESIDE, Answer, Calibration, Floats
+from anfinsen.tasks.base import Task
+
+FEWEST = 50
+"""Training proteins below which no line is fitted."""
+HARDLY = 0.1
+"""Weight of the network, beside that of the line, below which the line is said to answer alone."""
+BOTH, COMPOSITION = "both", "composition"
+"""Who answers, where it is not the network alone."""
+
+
+@dataclass(frozen=True)
+class PlainTask(Task):
+    """A task whose answer is one of K labels, about which composition is heard beside the network."""
+
+    def remember(self, head: nn.Module, train: Sequence[Example]) -> None:
+        """Put the line on composition into the head's memory: (features + 1, K), the constant last."""
+        known = [example for example in train if example.value is not None]
+        labels = [int(self.target.encode(example)) for example in known]
+        if len(known) < FEWEST or len(set(labels)) < self.target.size:
+            return
+        scaler, line = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(
+            composition(known), labels
+        )
+        slopes = line.coef_ / scaler.scale_  # (K, features), or of two labels (1, features)
+        rows = numpy.hstack([slopes, (line.intercept_ - slopes @ scaler.mean_)[:, None]])
+        if len(rows) == 1:
+            rows = numpy.concatenate([-rows / 2, rows / 2])
+        cast(Recall, head.memory).keep({PLAIN: rows.T.astype(numpy.float16)})
+
+    def consult(self, head: nn.Module, examples: Sequence[Example], outputs: Sequence[Floats]) -> list[Floats]:
+        """The outputs with the line's logits behind them, (2 K,); as they are without a memory."""
+        rows = cast(Recall, head.memory).arrays()[PLAIN].astype(numpy.float64)
+        if not len(rows):
+            return list(outputs)
+        logits = composition(examples) @ rows[:-1] + rows[-1]
+        return [numpy.concatenate(pair) for pair in zip(outputs, logits, strict=True)]
+
+    def answers(self, outputs: Sequence[Floats], examples: Sequence[Example], calibration: Calibration) -> list[Answer]:
+        """The answers; where composition was heard, each says whether it counts beside the network or in its place."""
+        answers = super().answers(outputs, examples, calibration)
+        is_idle = 1 / calibration.get("temperature", 1.0) < HARDLY * calibration.get(BESIDE, 0.0)
+        return [
+            {**answer, "source": COMPOSITION if is_idle else BOTH} if len(output) > self.target.size else answer
+            for answer, output in zip(answers, outputs, strict=True)
+        ]
