@@ -91,7 +91,7 @@ def test_it_learns_eight_proteins_by_heart(name: str, tmp_path: Path) -> None:
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    config = TrainConfig(steps=120, tokens=600, learning_rate=5e-3, warmup=5)
+    config = TrainConfig(steps=200, tokens=600, learning_rate=5e-3, warmup=5)
     trainer = Trainer(network, [Course(task, Stream(examples, budget=600, seed=1))], config, tmp_path)
     after, goal = before, min(0.5 * before, before - 0.5)
     while trainer.step < config.steps and not after < goal:

@@ -179,7 +179,10 @@ def test_triads_are_shen_s() -> None:
     assert row[:343].sum() == pytest.approx(1)
 
 
-def test_the_verb_answers_two_proteins_a_list_and_everyone(folder: Path, tmp_path: Path) -> None:
+def test_the_verb_answers_two_proteins_a_list_and_everyone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANFINSEN_CACHE", str(tmp_path / "cache"))
     proteins = made(5, longest=60)
     files = [fasta(tmp_path / f"{name}.fasta", part) for name, part in (("a", proteins[:1]), ("b", proteins[1:2]))]
     everyone = fasta(tmp_path / "all.fasta", proteins)

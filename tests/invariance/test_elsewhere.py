@@ -6,6 +6,7 @@ what is sent, as it is told.
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import threading
@@ -18,7 +19,10 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 
+from anfinsen.cli import app
+from anfinsen.cli.scaling import anywhere
 from anfinsen.data import elsewhere
 from anfinsen.data.elsewhere import address_of, fetched, fetched_folder, folders, put, put_folder, working_copy
 from anfinsen.data.store import read_store
@@ -291,3 +295,29 @@ def test_files_and_folders_come_back_from_a_file_address(tmp_path: Path, body: P
     assert Bundle.load(there).sha256 == Bundle.load(body).sha256
     with pytest.raises(AnfinsenError, match="There is nothing whole at"):
         fetched(f"file://{tmp_path}/nothing.csv")
+
+
+def test_every_verb_that_writes_takes_an_address() -> None:
+    """`train` sends each checkpoint by a mirror of its own, `pull` brings; `cloud plan` writes nothing."""
+    writing = {
+        command.callback.__name__: command.callback
+        for command in app.registered_commands
+        if command.callback is not None and "out" in inspect.signature(command.callback).parameters
+    }
+    assert {"predict", "embed", "fold", "screen_library", "sweep"} <= writing.keys()
+    assert {name for name, verb in writing.items() if not hasattr(verb, "__wrapped__")} == {"train", "pull"}
+
+
+def test_what_a_verb_wrote_is_sent_though_it_refused_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANFINSEN_CACHE", str(tmp_path / "cache"))
+
+    @anywhere
+    def verb(*, out: Path, word: str) -> None:
+        out.mkdir()
+        (out / "said.txt").write_text(word, encoding="utf-8")
+        raise typer.Exit(3)
+
+    with pytest.raises(typer.Exit) as ended:
+        verb(out=Path(f"file://{tmp_path}/there"), word="some")
+    assert ended.value.exit_code == 3
+    assert (tmp_path / "there" / "said.txt").read_text(encoding="utf-8") == "some"

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.progress import track
 
-from anfinsen.cli.scaling import On, Part, Workers, crew, everywhere, part_of, place
+from anfinsen.cli.scaling import On, Part, Workers, anywhere, crew, everywhere, part_of
 from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, notices, screen
 from anfinsen.errors import UsageError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@anywhere
 def predict(
     source: Annotated[
         str,
@@ -69,15 +70,14 @@ def predict(
     found, total = _questions(source, predictor, column, partner, remove_gaps, genes)
     records = under_conditions(part_of(found, part), condition or (), predictor.tasks)
     with (
-        place(out) as here,
         crew(on, workers) as cluster,
         Watcher(screen, predictor.tasks, total, predictor.bundle.records) as watcher,
     ):
         over = spread(cluster, partial(predicting, load))
         name = f"{source}, part {part}" if part else source
-        result = run_job(records, predictor, here, source=name, on_answer=watcher, over=over)
-        write_folder(here, result, predictor, raw_csv=raw_csv)
-    watcher.conclude(result, here)
+        result = run_job(records, predictor, out, source=name, on_answer=watcher, over=over)
+        write_folder(out, result, predictor, raw_csv=raw_csv)
+    watcher.conclude(result, out)
     raise typer.Exit(result.exit_code)
 
 
@@ -114,6 +114,7 @@ def _genes(translate: bool, code: int | None, shortest: int | None) -> Translate
 
 
 @app.command()
+@anywhere
 def embed(
     source: Source,
     out: Annotated[
@@ -151,9 +152,9 @@ def embed(
     total = count_records(source, column=column)
     found = part_of(read_examples(source, column=column), part)
     records = track(found, "embedding", total, console=notices, transient=True)
-    with place(out) as here, crew(on, workers) as cluster:
-        result = embed_file(records, embedder, here, over=spread(cluster, partial(embedding, load)))
-        write_refused(here.with_name("refused.csv"), result.refused)
+    with crew(on, workers) as cluster:
+        result = embed_file(records, embedder, out, over=spread(cluster, partial(embedding, load)))
+        write_refused(out.with_name("refused.csv"), result.refused)
     for sentence in conclusion(result, embedder.about, out):
         screen.print(escape(sentence))
     raise typer.Exit(result.exit_code)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import anywhere
 from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, screen
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _EVERYDAY = (("temperature", "20:90"), ("ph", "3:10"))
 
 
 @app.command()
+@anywhere
 def behave(
     source: Source,
     out: Annotated[Path, typer.Option(help="Folder for the curves, the table and the page.")] = Path("behaviour"),

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import anywhere
 from anfinsen.cli.screen import Threads, app, screen, tell
 from anfinsen.errors import InputError, UsageError
 
 
 @app.command()
+@anywhere
 def affinity(
     protein: Annotated[str, typer.Option(metavar="FILE", help="Proteins: the same kinds of files as for predict.")],
     drug: Annotated[
@@ -76,6 +78,7 @@ def affinity(
 
 
 @app.command("affinity-fit")
+@anywhere
 def affinity_fit(
     table: Annotated[str, typer.Argument(help="The table of measured affinities: davis or kiba.")],
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("runs/affinity"),

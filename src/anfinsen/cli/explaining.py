@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import anywhere
 from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, notices, screen
 
 
 @app.command()
+@anywhere
 def explain(
     source: Source,
     task: Annotated[str, typer.Option("--task", help="Whose answer is explained. See `anfinsen tasks`.")],

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import anywhere
 from anfinsen.cli.screen import app, notices, screen
 
 
 @app.command()
+@anywhere
 def fetch(
     ids: Annotated[
         list[str],

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from anfinsen.cli.scaling import anywhere
 from anfinsen.cli.screen import Bundled, Column, Raw, Source, Threads, app, notices, screen
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@anywhere
 def fold(
     source: Source,
     out: Annotated[Path, typer.Option(help="Folder for structures, tables, pictures and the page.")] = Path("folds"),

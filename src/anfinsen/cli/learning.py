@@ -24,7 +24,7 @@ from anfinsen.cli.own import (
     as_changes,
     train_table,
 )
-from anfinsen.cli.scaling import On, Processes, StrategyName, Workers, train_elsewhere
+from anfinsen.cli.scaling import On, Processes, StrategyName, Workers, anywhere, train_elsewhere
 from anfinsen.cli.screen import Threads, app, notices, screen, tell
 from anfinsen.cli.teaching import Heated, Slowly, walk_slowly
 
@@ -116,6 +116,7 @@ def _train_tasks(plan: Recipe, out: Path, start: Path | None, before: Before | N
 
 
 @app.command()
+@anywhere
 def distill(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the teacher, a trained model.")],
     table: Annotated[
@@ -156,6 +157,7 @@ def distill(
 
 
 @app.command()
+@anywhere
 def split(
     source: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, TSV or Parquet with sequences or pairs.")],
     out: Annotated[Path, typer.Option(help="The same table with a column 'split'; .csv, .tsv or .parquet.")],
@@ -193,6 +195,7 @@ def split(
 
 
 @app.command()
+@anywhere
 def pack(
     source: Annotated[
         str,

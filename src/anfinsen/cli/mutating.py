@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import anywhere
 from anfinsen.cli.screen import Bundled, Column, Raw, Source, Threads, app, screen
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ PAGE = "report.html"
 
 
 @app.command()
+@anywhere
 def scan(
     source: Source,
     out: Annotated[Path, typer.Option(help="Folder for the maps, the tables and the page.")] = Path("scan"),
@@ -71,6 +73,7 @@ def scan(
 
 
 @app.command()
+@anywhere
 def propose(
     source: Source,
     toward: Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 from rich.markup import escape
 
-from anfinsen.cli.scaling import On, Workers, crew, everywhere, named, place
+from anfinsen.cli.scaling import On, Workers, anywhere, crew, everywhere
 from anfinsen.cli.screen import Raw, Threads, app, notices, screen, tell
 from anfinsen.errors import InputError, UsageError
 
@@ -28,6 +28,7 @@ Row = dict[str, str | float]
 
 
 @app.command()
+@anywhere
 def interact(
     one: Annotated[
         str | None, typer.Argument(metavar="[A]", help="A protein (a file as for predict), or a table of pairs.")
@@ -73,24 +74,25 @@ def interact(
             remedy="Give two proteins, one table of pairs, or --all-against-all FILE.",
         )
     runtime.use_threads(threads)
-    pairer, refused, there = Pairer.load(bundle, expected), list[InputError](), named(out)
+    pairer, refused = Pairer.load(bundle, expected), list[InputError]()
     sections: list[Section] = []
-    with place(out) as here, crew(on, workers) as cluster:
-        team = _Team(pairer, everywhere(bundle), here, cluster)
+    with crew(on, workers) as cluster:
+        team = _Team(pairer, everywhere(bundle), out, cluster)
         if all_against_all is not None:
             rows = _everyone(team, list(_proteins(all_against_all, refused)), all_against_all, states, least)
-            told = f"The {len(rows):,} best are in {there}/pairs.csv; all of them in {there}/pairs-*.parquet."
+            told = f"The {len(rows):,} best are in {out / 'pairs.csv'}; all of them in {out}/pairs-*.parquet."
         else:
             rows, sections = _listed(team, _pairs(str(one), other, sequences, refused), least, reasons)
-            told = f"{len(rows):,} pairs are in {there}/pairs.csv; see {there}/report.html."
-        write_pairs(here, rows, sections, refused, about=origin(pairer.bundle), scores=pairer.scores, raw=raw_csv)
+            told = f"{len(rows):,} pairs are in {out / 'pairs.csv'}; see {out / 'report.html'}."
     for error in refused[:5]:
         tell(f"Refused: {error}")
+    write_pairs(out, rows, sections, refused, about=origin(pairer.bundle), scores=pairer.scores, raw=raw_csv)
     screen.print(escape(told))
     raise typer.Exit(1 if not rows and refused else 3 if refused else 0)
 
 
 @app.command("interact-fit")
+@anywhere
 def interact_fit(
     recipe: Annotated[Path, typer.Option(help="The recipe, such as recipes/partners-xs.toml.")],
     out: Annotated[Path, typer.Option(help="Folder for the states and the model; the same one again goes on.")] = Path(

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import anywhere
 from anfinsen.cli.screen import Threads, app, screen
 
 
 @app.command("propose-drug")
+@anywhere
 def propose_drug(
     target: Annotated[str, typer.Option(metavar="FILE", help="One protein: the same kinds of files as for predict.")],
     seed: Annotated[str, typer.Option(metavar="SMILES", help="The molecule to change, or a file that holds one.")],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -51,13 +52,6 @@ def everywhere(path: Path | None) -> Path | None:
     return path if path is None or address_of(path) else path.absolute()
 
 
-def named(path: Path) -> str:
-    """A place as its user wrote it; `Path` has eaten one of two strokes of an address."""
-    from anfinsen.data.elsewhere import address_of
-
-    return address_of(path) or str(path)
-
-
 def train_elsewhere(on: str | None, workers: int | None) -> None:
     """Run this command on the workers of a cluster and end with it; does nothing on a worker or where none are asked.
 
@@ -83,12 +77,25 @@ def part_of(records: Iterable[One], part: str | None) -> Iterable[One]:
     return islice(records, int(first), None, int(count))
 
 
-@contextmanager
-def place(out: Path) -> Iterator[Path]:
-    """Where to write what is to be at `out`, be it an address (see `working_copy`)."""
-    from anfinsen.data.elsewhere import working_copy
+def anywhere(verb: Callable[..., None]) -> Callable[..., None]:
+    """Let the `out` of a verb be an address: it writes on this machine, and what it wrote is sent when it has ended.
 
-    with working_copy(out) as here:
-        yield here
-    if here != out:
-        tell(f"Written to {named(out)}.")
+    A verb that ends with an error sends nothing; the same command goes on from what lies here (see `working_copy`).
+    """
+
+    @wraps(verb)
+    def ready(*, out: Path, **flags: Any) -> None:
+        from anfinsen.data.elsewhere import address_of, working_copy
+
+        ended = None
+        with working_copy(out) as here:
+            try:
+                verb(out=here, **flags)
+            except typer.Exit as exit:
+                ended = exit
+        if here != out:
+            tell(f"Written to {address_of(out)}.")
+        if ended is not None:
+            raise ended
+
+    return ready

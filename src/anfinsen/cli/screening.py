@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from anfinsen.cli.scaling import On, Workers, crew, everywhere, named, place
+from anfinsen.cli.scaling import On, Workers, anywhere, crew, everywhere
 from anfinsen.cli.screen import Threads, app, notices, screen, tell
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @app.command("screen")
+@anywhere
 def screen_library(
     target: Annotated[str, typer.Option(metavar="FILE", help="One protein: the same kinds of files as for predict.")],
     library: Annotated[
@@ -55,28 +56,24 @@ def screen_library(
     if by not in BY:
         raise UnknownNameError("way to rank", by, BY)
     runtime.use_threads(threads)
-    library, shelf_folder, there = at_hand(library), (kept or kept_folder()).absolute(), named(out)
+    library, shelf_folder = at_hand(library), (kept or kept_folder()).absolute()
     protein, others, ligands = one_protein(target), _proteins(panel) if panel else [], _known(known)
     shelf = Shelf(shelf_folder, children=runtime.threads())
     screener = Screener(open_predictor(bundle), protein, shelf, known=ligands, by=by)
-    with place(out) as here, crew(on, workers) as cluster:
+    with crew(on, workers) as cluster:
         over = spread(cluster, partial(screening, everywhere(bundle), protein, shelf_folder, ligands, by))
-        counts = _watched(screener.run(library, here, column=column, over=over), library, out)
-        if counts.answered:
-            first = write_screen_folder(here, screener, library, counts, keep=keep, top=top, panel=others)
-        else:
-            _all_refused(here, library)
+        counts = _watched(screener.run(library, out, column=column, over=over), library, out)
     if not counts.answered:
-        tell(f"Every row of {library} was refused; {there}/refused.csv says why.")
-        raise typer.Exit(1)
+        raise typer.Exit(_all_refused(out, library))
+    first = write_screen_folder(out, screener, library, counts, keep=keep, top=top, panel=others)
     for hit in first[:10]:
         far = "  far from training" if hit["far"] else ""
         numbers = f"pKd {hit['pkd']:.1f} ({hit['low']:.1f} to {hit['high']:.1f})"
         screen.print(f"{hit['rank']:>5}  [bold]{escape(hit['drug'])}[/]  {numbers}{far}")
     if by == "affinity" and all(hit["far"] for hit in first):
         tell("All of these are far from training, so the order is a guess: known ligands are a better guide.")
-    refused = f"{counts.refused:,} are refused, see {there}/refused.csv. " if counts.refused else ""
-    screen.print(escape(f"{counts.answered:,} molecules are ranked. {refused}The page is {there}/report.html."))
+    refused = f"{counts.refused:,} are refused, see {out / 'refused.csv'}. " if counts.refused else ""
+    screen.print(escape(f"{counts.answered:,} molecules are ranked. {refused}The page is {out / 'report.html'}."))
     raise typer.Exit(3 if counts.refused else 0)
 
 
@@ -96,15 +93,17 @@ def _watched(shards: Iterable[Done], library: str, out: Path) -> Counts:
             there += done.rows if done.was_there else 0
             progress.update(bar, completed=rows)
     if there:
-        screen.print(f"{there:,} rows were already answered in {escape(named(out))}.")
+        screen.print(f"{there:,} rows were already answered in {escape(str(out))}.")
     return Counts(rows, answered)
 
 
-def _all_refused(folder: Path, library: str) -> None:
+def _all_refused(out: Path, library: str) -> int:
     from anfinsen.inference.screening import refused
     from anfinsen.report.tables import write_refused
 
-    write_refused(folder / "refused.csv", refused(folder, Path(library).name), has_lines=True)
+    write_refused(out / "refused.csv", refused(out, Path(library).name), has_lines=True)
+    tell(f"Every row of {library} was refused; {out / 'refused.csv'} says why.")
+    return 1
 
 
 def one_protein(source: str) -> Protein:

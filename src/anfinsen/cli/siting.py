@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from anfinsen.cli.scaling import anywhere
 from anfinsen.cli.screen import Column, Raw, Source, Threads, app, screen
 
 
 @app.command()
+@anywhere
 def sites(
     source: Source,
     out: Annotated[Path, typer.Option(help="Folder for tables, scripts for viewers, pictures and the page.")] = Path(

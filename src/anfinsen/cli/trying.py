@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from anfinsen.cli.scaling import On, Workers, crew, everywhere, named, place
+from anfinsen.cli.scaling import On, Workers, anywhere, crew, everywhere
 from anfinsen.cli.screen import Threads, app, notices, screen, tell
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a setti
 
 
 @app.command()
+@anywhere
 def sweep(
     names: Named,
     trials: Annotated[int, typer.Option(min=1, help="Trainings in all, those of an earlier call included.")] = 10,
@@ -47,21 +48,21 @@ def sweep(
     from anfinsen.training.sweep import sweep_on
 
     ready = _prepared(names, recipe, start, change, threads)
-    with place(out) as here:
-        with crew(on, workers) as cluster:
-            if cluster is None:
-                swept = run(ready.recipe, here, trials, partial(_loss, ready.trials), tell=_tell)
-            else:
-                making = partial(_trying, _found(names), everywhere(recipe), everywhere(start), change)
-                swept = sweep_on(cluster, ready.recipe, here, trials, making, tell=_tell)
-        screen.print(_table(swept.trials))
-        screen.print(swept.sentence())
-        made, rows = _judged(names, ready, swept, here)
+    with crew(on, workers) as cluster:
+        if cluster is None:
+            swept = run(ready.recipe, out, trials, lambda one, folder: ready.trials.run(one, folder).valid, tell=_tell)
+        else:
+            making = partial(_trying, _found(names), everywhere(recipe), everywhere(start), change)
+            swept = sweep_on(cluster, ready.recipe, out, trials, making, tell=_tell)
+    screen.print(_table(swept.trials))
+    screen.print(swept.sentence())
+    made, rows = _judged(names, ready, swept, out)
     show_scores(rows, screen)
-    screen.print(f"The best model is in {named(out / made.relative_to(here))}.")
+    screen.print(f"The best model is in {made}.")
 
 
 @app.command()
+@anywhere
 def seeds(
     names: Named,
     count: Annotated[int, typer.Option(min=2, help="How many seeds, from the recipe's on.")] = 5,
@@ -77,9 +78,8 @@ def seeds(
     from anfinsen.training.seeds import spread_over_seeds
 
     ready = _prepared(names, recipe, start, change, threads)
-    with place(out) as here:
-        for spread in spread_over_seeds(ready.trials, ready.recipe, here, count, tell=tell):
-            screen.print(spread.sentence())
+    for spread in spread_over_seeds(ready.trials, ready.recipe, out, count, tell=tell):
+        screen.print(spread.sentence())
 
 
 class _Ready(NamedTuple):
@@ -113,10 +113,6 @@ def _prepared(
 def _found(names: list[str]) -> list[str]:
     """Tasks by their names, a table by a path that means the same in another working folder."""
     return [str(Path(name).absolute()) if Path(name).is_file() else name for name in names]
-
-
-def _loss(trials: Trials, recipe: Recipe, folder: Path) -> float:
-    return trials.run(recipe, folder).valid
 
 
 def _trying(names: list[str], file: Path | None, start: Path | None, change: list[str] | None) -> TryWatched:
