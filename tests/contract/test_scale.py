@@ -21,7 +21,8 @@ from anfinsen.bench.extension import (
 )
 from anfinsen.bench.scale import Job, figures
 from anfinsen.bench.stages import score
-from anfinsen.cli.scaling import crew, part_of, place
+from anfinsen.cli.scaling import crew, part_of
+from anfinsen.data.elsewhere import working_copy
 from anfinsen.errors import UnknownNameError, UsageError
 from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
 
@@ -126,11 +127,11 @@ def test_what_is_written_for_an_address_is_there_and_comes_back(
     address = Path(f"memory://{tmp_path.name}/{name}")
     for machine in ("one", "other"):
         monkeypatch.setenv("ANFINSEN_CACHE", str(tmp_path / machine))
-        with place(address) as here:
+        with working_copy(address) as here:
             file = here / "predictions.jsonl" if name == "answers" else here
             if machine == "one":
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text("whole")
             assert file.read_text() == "whole"
-    with place(tmp_path / name) as here:
+    with working_copy(tmp_path / name) as here:
         assert here == tmp_path / name
