@@ -75,14 +75,24 @@ def walk(page: Page, begin: str, steps: list[str]) -> bytes:
     return page.screenshot()
 
 
+def small(picture: bytes) -> Image.Image:
+    """The picture in 255 colours, the commonest as they are: a palette would shift colours that mean something."""
+    pixels = numpy.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+    colours, where, counts = numpy.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
+    rest = Image.fromarray(pixels).quantize(95, Image.Quantize.MAXCOVERAGE).getpalette("RGB") or []
+    kept = numpy.vstack((colours[numpy.argsort(-counts)[:160]], numpy.reshape(rest, (-1, 3))))
+    nearest = cKDTree(kept).query(colours)[1][where.ravel()].astype(numpy.uint8)
+    made = Image.fromarray(nearest.reshape(pixels.shape[:2]), "P")
+    made.putpalette(kept.astype(numpy.uint8).ravel().tolist())
+    return made
+
+
 def main(names: list[str]) -> None:
     """Take the named pictures, or all."""
     limits = LIMITS.replaced(requests_per_minute=100_000, user_jobs=99)
     with tempfile.TemporaryDirectory() as state, socket.create_server(("127.0.0.1", 0)) as listening:
-        desk, school = (
-            open_desk(Settings(state=Path(state) / "state"), limits),
-            School(Path(state) / "trainings", limits),
-        )
+        desk = open_desk(Settings(state=Path(state) / "state"), limits)
+        school = School(Path(state) / "trainings", limits)
         app = make_app(desk, school=school)
         server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_level="error"))
         threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
@@ -100,17 +110,7 @@ def main(names: list[str]) -> None:
                     base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
                 )
                 page.set_default_timeout(300_000)
-                picture = Image.open(io.BytesIO(walk(page, begin, steps))).convert("RGB")
-                pixels = numpy.asarray(picture)
-                colours, where, counts = numpy.unique(
-                    pixels.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
-                )
-                rest = picture.quantize(95, Image.Quantize.MAXCOVERAGE).getpalette("RGB") or []
-                kept = numpy.vstack((colours[numpy.argsort(-counts)[:160]], numpy.reshape(rest, (-1, 3))))
-                nearest = cKDTree(kept).query(colours)[1][where.ravel()].astype(numpy.uint8)
-                small = Image.fromarray(nearest.reshape(pixels.shape[:2]), "P")
-                small.putpalette(kept.astype(numpy.uint8).ravel().tolist())
-                small.save(ROOT / "docs" / "app" / f"{name}.png", optimize=True)
+                small(walk(page, begin, steps)).save(ROOT / "docs" / "app" / f"{name}.png", optimize=True)
                 page.close()
             browser.close()
         server.should_exit = True

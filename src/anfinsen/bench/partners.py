@@ -19,10 +19,8 @@ figures are of a network trained on human pairs, which are not to be had, so the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import numpy
@@ -36,7 +34,7 @@ from sklearn.preprocessing import StandardScaler
 
 from anfinsen.bench.degree import rules_for
 from anfinsen.bench.study import Question, Tell
-from anfinsen.data.address import CACHE
+from anfinsen.data.address import cache_folder
 from anfinsen.data.example import Example, proteins_of
 from anfinsen.errors import MissingDataError
 from anfinsen.hub.body import body_hash
@@ -46,7 +44,7 @@ from anfinsen.models.heads import joined
 from anfinsen.models.network import Network
 from anfinsen.models.pairing import PairingHead
 from anfinsen.targets.metrics import LEVEL, Estimate
-from anfinsen.tasks.interaction import GUO, TASK, YES, PairTable, Verdict, is_held
+from anfinsen.tasks.interaction import GUO, TASK, YES, PairTable, Verdict, is_held, odds_where
 from anfinsen.tasks.meeting import Meeting
 from anfinsen.training.engine import TrainConfig
 from anfinsen.training.partners import States, kept_states, outputs_of, teach
@@ -115,7 +113,7 @@ def partner_rows(network: Network, model: str, *, limit: int | None, tell: Tell)
     rows: list[Score] = []
     said: dict[str, list[tuple[Sitting, Said]]] = {}
     sha256 = body_hash(network.body)
-    kept = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "anfinsen") / f"windows-{sha256[:16]}.h5"
+    kept = cache_folder() / f"windows-{sha256[:16]}.h5"
     for sitting in sittings(limit, tell):
         everyone = proteins_of([*sitting.train, *sitting.test])
         # by the body alone: bundles that share it share its states
@@ -171,9 +169,8 @@ def answers(network: Network, sitting: Sitting, states: States, tell: Tell) -> S
     chance, _, _ = cast(Verdict, TASK.target).chances(*voices, calibration)
     found = {MODEL: _log_odds(chance), MEMORY: voices[1], NETWORK: voices[0]}
     if sitting.expected is not None:
-        taught = numpy.mean([example.value == YES for example in sitting.train])
-        odds = sitting.expected / (1 - sitting.expected) * (1 - taught) / taught
-        found[TOLD] = found[MODEL] + numpy.log(odds)
+        taught = float(numpy.mean([example.value == YES for example in sitting.train]))
+        found[TOLD] = found[MODEL] + numpy.log(odds_where(sitting.expected, taught))
     return found | probes(meeting, sitting, states)
 
 

@@ -16,6 +16,11 @@ CACHE = "ANFINSEN_CACHE"
 """Variable with the folder for files from elsewhere; '.cache/anfinsen' in the home folder if it is not set."""
 
 
+def cache_folder() -> Path:
+    """Where this machine keeps what it need not fetch or compute twice."""
+    return Path(os.environ.get(CACHE) or Path.home() / ".cache" / "anfinsen")
+
+
 class Address(NamedTuple):
     """A folder, here or elsewhere."""
 
@@ -43,8 +48,7 @@ class Address(NamedTuple):
             raise UsageError(
                 f"'{name}' is no address that can be read.", remedy="Give a folder, or one such as s3://bucket/folder."
             ) from None
-        home = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "anfinsen")
-        return cls(name, store, str(root), isinstance(store, LocalFileSystem), cache or home)
+        return cls(name, store, str(root), isinstance(store, LocalFileSystem), cache or cache_folder())
 
     def size(self, file: str) -> int:
         """Bytes of a file, 0 where there is none."""

@@ -37,7 +37,7 @@ from anfinsen.models.pairing import Cards, PairingHead, windows
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.base import Answer, Floats
 from anfinsen.tasks.ask import in_groups
-from anfinsen.tasks.interaction import ODDS, TASK, Verdict
+from anfinsen.tasks.interaction import ODDS, TASK, Verdict, odds_where
 from anfinsen.tasks.meeting import Meeting
 
 EMBEDDED = WEIGHTS / "anfinsen-partners"
@@ -108,8 +108,7 @@ class Pairer:
                 f"The expected share of pairs that meet came as {share:g}.", remedy="Give it between 0 and 1, as 0.01."
             )
         self.expected, taught = share, float(self.meeting.meets.mean())
-        odds = share / (1 - share) * (1 - taught) / taught
-        self._calibration = {**self.bundle.records[TASK.name].calibration, ODDS: odds}
+        self._calibration = {**self.bundle.records[TASK.name].calibration, ODDS: odds_where(share, taught)}
 
     def shelf(self, proteins: Sequence[Protein]) -> Shelf:
         """Read some proteins."""

@@ -28,6 +28,7 @@ from pyarrow import parquet
 
 from anfinsen.config import Config
 from anfinsen.data.example import Example
+from anfinsen.drug.diversity import families
 from anfinsen.drug.features import fingerprints, likeness
 from anfinsen.drug.molecule import Formula, Molecule
 from anfinsen.errors import InputError, UsageError
@@ -276,6 +277,18 @@ class Screener:
         beside = path.with_suffix(".writing")
         beside.write_text(json.dumps(mine.model_dump(), indent=1) + "\n", encoding="utf-8")
         beside.replace(path)
+
+
+def in_families(hits: Sequence[Hit], most: int) -> tuple[list[Hit], list[int]]:
+    """Give each hit, best first, its rank and its family; the leaders of `most` families at most, and whose each is.
+
+    A family has the name of its leader; a hit like none of them has None, and -1 for the number of its leader.
+    """
+    leaders, family = families([hit["smiles"] for hit in hits], most)
+    first = [hits[at] for at in leaders]
+    for rank, (hit, number) in enumerate(zip(hits, family, strict=True), 1):
+        hit |= {"rank": rank, "family": first[number]["drug"] if number >= 0 else None}
+    return first, family
 
 
 def best(folder: Path, count: int) -> list[Hit]:

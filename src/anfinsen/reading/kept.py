@@ -22,7 +22,7 @@ import numpy
 import pyarrow
 from pyarrow import parquet
 
-from anfinsen.data.address import CACHE
+from anfinsen.data.address import cache_folder
 from anfinsen.drug.features import BITS
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.errors import InputError
@@ -83,7 +83,7 @@ class Shelf:
 
 def kept_folder() -> Path:
     """Where molecules are kept unless another folder is named: beside the files from elsewhere."""
-    return Path(os.environ.get(CACHE) or Path.home() / ".cache" / "anfinsen") / "molecules"
+    return cache_folder() / "molecules"
 
 
 def _key(asked: Sequence[Formula]) -> str:

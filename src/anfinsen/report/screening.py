@@ -19,12 +19,12 @@ from typing import Any
 from markupsafe import Markup
 
 from anfinsen.drug.alerts import CATALOGS
-from anfinsen.drug.diversity import ALIKE, families
+from anfinsen.drug.diversity import ALIKE
 from anfinsen.drug.drawing import draw
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.drug.properties import MEANINGS
 from anfinsen.hub.record import Score
-from anfinsen.inference.screening import Hit, Screener, best, off_targets, refused
+from anfinsen.inference.screening import Hit, Screener, best, in_families, off_targets, refused
 from anfinsen.report.glossary import anchor
 from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.standing import Standing, find_standing
@@ -71,10 +71,7 @@ def write_screen_folder(
 ) -> list[Hit]:
     """Write the tables and the page of a finished screen; returns the first of each family, best first."""
     ranked = best(folder, keep)
-    leaders, family = families([hit["smiles"] for hit in ranked], top)
-    first = [ranked[at] for at in leaders]
-    for rank, (hit, number) in enumerate(zip(ranked, family, strict=True), 1):
-        hit |= {"rank": rank, "family": first[number]["drug"] if number >= 0 else None}
+    first, family = in_families(ranked, top)
     rows = [{"protein": screener.target.id} | {name: _cell(hit.get(name)) for name in hit} for hit in ranked]
     write_table(folder / "ranking.csv", (*COLUMNS, *_FURTHER), rows, raw=False)
     write_refused(folder / "refused.csv", refused(folder, Path(source).name), has_lines=True)

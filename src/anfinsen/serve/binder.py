@@ -21,7 +21,6 @@ from typing import Any
 import numpy
 
 from anfinsen.data.example import Example
-from anfinsen.drug.diversity import families
 from anfinsen.drug.drawing import draw
 from anfinsen.drug.molecule import Molecule
 from anfinsen.drug.properties import MEANINGS
@@ -32,7 +31,7 @@ from anfinsen.hub.bundle import Bundle
 from anfinsen.inference import partners, sites
 from anfinsen.inference.affinity import AffinityPredictor
 from anfinsen.inference.fold import Builder
-from anfinsen.inference.screening import Screener
+from anfinsen.inference.screening import Screener, in_families
 from anfinsen.reading.kept import Shelf
 from anfinsen.report.partners import pair_map, sentence, spoken
 from anfinsen.tasks import affinity, interaction, ligand_sites, screening
@@ -142,9 +141,7 @@ class Binder:
         screener = Screener(self._drugs, example.protein, Shelf(None), known=known, by=about["by"])
         ranked = sorted(screener.score(library), key=lambda hit: -hit["score"])
         best = ranked[: about["keep"]]
-        leaders, family = families([hit["smiles"] for hit in best], len(best))
-        for rank, (hit, number) in enumerate(zip(best, family, strict=True), 1):
-            hit |= {"rank": rank, "family": best[leaders[number]]["drug"]}
+        in_families(best, len(best))
         return {
             "question": screening.QUESTION,
             "limits": screening.HONEST,

@@ -49,6 +49,15 @@ _WIDTH = 2
 _LEAST = 1e-300
 
 
+def odds_where(share: float, taught: float) -> float:
+    """The `ODDS` where `share` of the pairs that are asked about meet, and `taught` of those that taught.
+
+    >>> odds_where(0.5, 0.5), odds_where(0.2, 0.5)
+    (1.0, 0.25)
+    """
+    return share / (1 - share) * (1 - taught) / taught
+
+
 @dataclass(frozen=True)
 class Verdict(Label):
     """Two voices as one yes or no: the network's, and the memory's with how many of the two proteins it knows.
