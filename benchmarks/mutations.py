@@ -1,8 +1,9 @@
 """Fit the weights of mutations again, print how they were chosen, and write them where the package reads them.
 
-    python benchmarks/mutations.py [--bundle FOLDER] [--check]
+    python benchmarks/mutations.py [--bundle FOLDER] [--check] [--relatives FASTA]
 
-Run it after the language model or the heads for structure and conservation have changed. With --check nothing is
+Run it after the language model or the heads for structure and conservation have changed. Relatives are looked for in
+the training part of the pre-training corpus, or in a FASTA file of your own. With --check nothing is
 written: the exit code is 1 where the weights that lie in the package are not those that come out.
 """
 
@@ -13,9 +14,19 @@ import sys
 from pathlib import Path
 
 import anfinsen
-from anfinsen.bench.mutations import Fitted, fit_effects, fit_stability, read_lessons, read_stability
+from anfinsen.bench.mutations import (
+    FAMILY_CANDIDATES,
+    Fitted,
+    fit_effects,
+    fit_stability,
+    read_lessons,
+    read_stability,
+)
+from anfinsen.bench.relatives import corpus
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.scan import WEIGHTS as EFFECTS
+from anfinsen.inference.scan import WEIGHTS_WITH_FAMILY as WITH_FAMILY
+from anfinsen.kinship.collection import Collection
 from anfinsen.models.fast import quicken
 from anfinsen.tasks.stability_change import WEIGHTS as STATES
 
@@ -27,14 +38,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, default=None)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--relatives", default=None)
     asked = parser.parse_args()
     bundle = Bundle.load(asked.bundle or default_bundle())
     network = quicken(bundle.network.eval())
     about = {"model": bundle.name, "sha256": bundle.sha256}
+    collection = Collection.open(asked.relatives) if asked.relatives else corpus()
+    lessons, heads = read_lessons(network, print, collection), list(network.heads)
     stability = read_stability(network, print)
     fitted = {
         HOUSE / "tasks" / STATES: fit_stability(stability, about),
-        HOUSE / "inference" / EFFECTS: fit_effects(read_lessons(network, print), list(network.heads), about),
+        HOUSE / "inference" / EFFECTS: fit_effects(lessons, heads, about),
+        HOUSE / "inference" / WITH_FAMILY: fit_effects(
+            lessons, heads, {**about, "relatives": collection.name}, FAMILY_CANDIDATES
+        ),
     }
     is_same = True
     for path, found in fitted.items():

@@ -74,6 +74,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file as a dictionary; errors name the file and the line."""
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no file '{path}'.", remedy="Give the path of a TOML file.") from None
     except (OSError, UnicodeDecodeError):
         raise ConfigError(f"'{path}' cannot be read as text.", remedy="Give the path of a TOML file.") from None
     except tomllib.TOMLDecodeError as error:

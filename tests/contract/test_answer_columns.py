@@ -225,6 +225,16 @@ def test_a_row_that_stands_twice_counts_once() -> None:
     assert found.told == ("1 row repeats an earlier one with the same answer and was left out.",)
 
 
+def test_numbers_that_nearly_agree_are_joined_and_that_is_told() -> None:
+    sequences, values = chains(30), [str(number) for number in (50, 51, *range(20, 48))]
+    sequences[1] = sequences[0]
+    found = read(values, sequences)
+    assert (len(found), found.examples[0].value) == (29, 50.5)
+    (told,) = found.told
+    assert told.startswith("2 rows have residues in common with others and answers that differ by less than ")
+    assert refusals(found)[0].startswith("2: It is joined with row 1")
+
+
 def test_an_id_with_two_sequences_is_refused() -> None:
     ids = ["x", "x", *(f"p{at}" for at in range(28))]
     found = read(["A", "B"] * 15, more={"id": ids})

@@ -99,7 +99,7 @@ def test_every_mode_has_its_row_with_rivals_and_seconds(
     monkeypatch.setattr(bench, "PUBLISHED", {"sampled": PUBLISHED["sampled"]})
     before = {name: weight.clone() for name, weight in tiny_network.body.state_dict().items()}
     told: list[str] = []
-    rows = bench.landscape_rows(tiny_network, "anfinsen-tiny", limit=12, tell=told.append)
+    rows = bench.landscape_rows(Bundle("anfinsen-tiny", tiny_network), limit=12, tell=told.append)
     assert told == ["train: gb1, sampled: learns from 12 variants, judged on 12 drawn at random."]
     names = ["anfinsen-tiny", RIDGE, *PUBLISHED["sampled"]]
     spearman = [row for row in rows if row.metric == "spearman"]

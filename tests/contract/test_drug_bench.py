@@ -11,11 +11,13 @@ import pytest
 
 from anfinsen.bench import binders, drug, unseen
 from anfinsen.bench.suite import suites
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
 from anfinsen.sets.binders import COLUMNS, fep_series
 from anfinsen.structure.protein import Protein
 from anfinsen.training.affinity import AffinityConfig
+from anfinsen.training.affinity_network import NetworkConfig
 
 PROBES = {"drug only", "protein only", "nearest neighbour", "KronRLS", "KronRLS, likeness squared"}
 NAME = "anfinsen-tiny affinity"
@@ -56,7 +58,8 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folds = {"system": ["a", "a", "b"], "seq": ["MK", *chains[:2]], "length": [2, 60, 60]}
     write(tmp_path / "fep_benchmark", ligands=energies, proteins=folds)
     monkeypatch.setenv("ANFINSEN_DATA", str(tmp_path))
-    quick = partial(AffinityConfig, trees=20, doubts=5, parts=3, drug_axes=3, protein_axes=4)
+    small = NetworkConfig(steps=20, width=8, size=16, rounds=1, rarest=1)
+    quick = partial(AffinityConfig, trees=20, doubts=5, parts=3, drug_axes=3, protein_axes=4, network=small)
     monkeypatch.setattr(drug, "AffinityConfig", quick)
     monkeypatch.setattr(unseen, "AffinityConfig", quick)
     return tmp_path
@@ -70,13 +73,14 @@ def test_each_split_of_affinities_has_its_name_its_probes_and_published_figures(
     tables: Path, tiny_network: Network
 ) -> None:
     told: list[str] = []
-    rows = drug.davis_rows(tiny_network, "anfinsen-tiny", limit=None, tell=told.append)
+    rows = drug.davis_rows(Bundle("anfinsen-tiny", tiny_network), limit=None, tell=told.append)
     splits = {"davis", "davis-cold-drug", "davis-cold-target", "davis-both-cold"}
     assert {row.split for row in rows} == splits and {row.suite for row in rows} == {"drug"}
     for split in splits:
         found = figures(rows, split, "CI")
         assert set(found) >= PROBES | {NAME, "mean"} and found["mean"] == 0.5
         assert figures(rows, split, "coverage").keys() == {NAME}
+        assert (f"{NAME}{drug.ALONE}" in found) == (f"{NAME}{drug.WITHOUT}" in found) == (split == "davis")
     assert figures(rows, "davis", "CI")[NAME] > figures(rows, "davis", "CI")["drug only"] + 0.1
     assert {row.model for row in rows if row.published} == {"DeepDTA", "GraphDTA", "MSGNN-DTA"}
     assert {row.split for row in rows if row.published} == {"davis"}
@@ -88,7 +92,7 @@ def test_each_split_of_affinities_has_its_name_its_probes_and_published_figures(
 
 def test_binders_are_scored_on_every_split_and_what_is_missing_is_told(tables: Path, tiny_network: Network) -> None:
     told: list[str] = []
-    rows = binders.biosnap_rows(tiny_network, "anfinsen-tiny", limit=None, tell=told.append)
+    rows = binders.biosnap_rows(Bundle("anfinsen-tiny", tiny_network), limit=None, tell=told.append)
     assert {row.split for row in rows} == {f"biosnap-{kind}" for kind in COLUMNS}
     assert figures(rows, "biosnap-random", "AUROC").keys() == PROBES | {NAME}
     assert figures(rows, "biosnap-random", "AUROC")[NAME] > 0.9
@@ -99,7 +103,7 @@ def test_binders_are_scored_on_every_split_and_what_is_missing_is_told(tables: P
 def test_models_answer_other_tables_about_strangers_beside_weight_and_fat(tables: Path, tiny_network: Network) -> None:
     assert [(one.name, len(one.smiles), len(one.protein)) for one in fep_series(5)] == [("a", 6, 60), ("b", 6, 60)]
     told: list[str] = []
-    rows = unseen.unseen_rows(tiny_network, "anfinsen-tiny", limit=None, tell=told.append)
+    rows = unseen.unseen_rows(Bundle("anfinsen-tiny", tiny_network), limit=None, tell=told.append)
     ranks = figures(rows, "fep-unseen", "Spearman")
     assert {f"{NAME}, learnt from {name}" for name in ("Davis", "KIBA", "BIOSNAP")} <= set(ranks)
     assert ranks["molecular weight"] == pytest.approx(1) and ranks["drug only, KIBA"] <= 1

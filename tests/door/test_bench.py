@@ -16,7 +16,7 @@ from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import STUDIES, Study, sittings, suites
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UnknownNameError, UsageError
-from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.bundle import TAUGHT, Bundle
 from anfinsen.hub.card import write_card
 from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.models.network import Network
@@ -254,11 +254,11 @@ def test_a_wrong_call_is_answered(tables: Path, names: list[str], model: str, li
 # Studies ------------------------------------------------------------------------------------------------------------
 
 
-def gaze(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def gaze(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """A study of how a network looks at shades."""
     tell(f"gaze: limit {limit}.")
     question = Question("language-model", "shade", "shade", "test", "accuracy")
-    rivals = {f"{model} linear probe": 0.7, "one-hot": 0.5}
+    rivals = {f"{bundle.label} linear probe": 0.7, "one-hot": 0.5}
     rows = [question.row(name, Estimate(value, value - 0.1, value + 0.1, 40)) for name, value in rivals.items()]
     return [*rows, question.published("The Elders", 0.9)]
 
@@ -269,10 +269,15 @@ def studied(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Study, "load", lambda study: gaze)
 
 
-def test_a_study_looks_at_the_network_and_says_what_the_body_was_taught(studied: None, tiny_network: Network) -> None:
+def trial(network: Network) -> Bundle:
+    """A bundle whose body has learnt shades."""
+    return Bundle("anfinsen-trial", network, provenance={TAUGHT: "shade"})
+
+
+def test_a_study_looks_at_the_bundle_and_says_what_the_body_was_taught(studied: None, tiny_network: Network) -> None:
     told: list[str] = []
     rows, missing = run(
-        ["gaze"], perfect, model="anfinsen-trial", network=tiny_network, taught=("shade",), limit=12, tell=told.append
+        ["gaze"], perfect, model="anfinsen-trial", bundle=trial(tiny_network), limit=12, tell=told.append
     )
     assert missing == []
     assert [row.model for row in rows] == ["anfinsen-trial linear probe", "one-hot", "The Elders"]
@@ -287,7 +292,7 @@ def test_a_study_looks_at_the_network_and_says_what_the_body_was_taught(studied:
 
 
 def test_a_study_and_an_exam_of_one_task_are_judged_apart(studied: None, tiny_network: Network) -> None:
-    rows, _ = run(["shade", "gaze"], perfect, model="anfinsen-trial", network=tiny_network)
+    rows, _ = run(["shade", "gaze"], perfect, model="anfinsen-trial", bundle=trial(tiny_network))
     accuracy = [sentence for sentence in verdicts(rows) if "test, accuracy" in sentence]
     assert ["majority" in sentence or "composition" in sentence for sentence in accuracy] == [True, False]
 
@@ -301,7 +306,7 @@ def test_rows_about_the_body_stand_with_the_language_model_and_nothing_else_is_l
         "shade": TaskRecord(kind="pooled", size=2, scores=(kept,)),
     }
     bundle = Bundle("anfinsen", tiny_network, records)
-    rows, _ = run(["gaze"], perfect, model="anfinsen", network=tiny_network)
+    rows, _ = run(["gaze"], perfect, model="anfinsen", bundle=bundle)
     for _ in range(2):
         bundle.with_scores(rows)
     assert bundle.records["masked"].scores == tuple(rows)

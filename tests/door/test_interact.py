@@ -208,7 +208,7 @@ def test_the_verb_answers_two_proteins_a_list_and_everyone(
         arguments = ["interact", "--all-against-all", str(everyone), "--out", str(tmp_path / "every"), *usual]
         every = runner.invoke(app, arguments)
         assert every.exit_code == 0, every.output
-    assert "0 pairs of 5 proteins are answered now" in every.output
+    assert "0 pairs were answered now, of 5 proteins." in every.output
     assert len((tmp_path / "every" / "pairs.csv").read_text(encoding="utf-8").split()) == 16
 
 
@@ -216,7 +216,7 @@ def test_what_is_no_question_about_pairs_is_refused_in_words(folder: Path, tmp_p
     runner = CliRunner()
     nothing = runner.invoke(app, ["interact", "--bundle", str(folder)])
     assert isinstance(nothing.exception, UsageError)
-    assert "Give two proteins, one table of pairs, or --all-against-all FILE." in str(nothing.exception)
+    assert "Give two files of proteins (A B), one table of pairs, or --all-against-all FILE." in str(nothing.exception)
     partners.claim(tmp_path, {"file": "one.fasta"})
     with pytest.raises(UsageError, match="already holds pairs with another file"):
         partners.claim(tmp_path, {"file": "two.fasta"})

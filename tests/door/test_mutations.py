@@ -10,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from anfinsen.cli import app
+from anfinsen.errors import AnfinsenError
 
 INSULIN = "FVNQHLCGSHLVEALYLVCGERGFFYTPKT"
 
@@ -110,3 +111,44 @@ def test_an_unknown_goal_is_answered_with_those_there_are(fasta: Path, tmp_path:
     assert str(result.exception).startswith("'stabilty' is no goal here. Did you mean 'stability'? Known: ")
     result = call("propose", fasta, tmp_path / "out", "--toward", "localization")
     assert "does not say toward which label" in str(result.exception)
+
+
+def kin(folder: Path, sequence: str = INSULIN) -> Path:
+    """A collection in which the first four residues never change and the others seldom."""
+    path = folder / "many.fasta"
+    others = [sequence[:4] + sequence[4:].translate(str.maketrans("LVEK", new)) for new in ("IIDR", "MIQR", "IADN")]
+    path.write_text("".join(f">p{number}\n{one}\n" for number, one in enumerate(others)))
+    return path
+
+
+def test_relatives_are_asked_where_there_are_some(fasta: Path, tmp_path: Path) -> None:
+    alone, asked = call("scan", fasta, tmp_path / "a"), tmp_path / "b"
+    told = call("scan", fasta, asked, "--relatives", str(kin(tmp_path)))
+    assert told.exit_code == alone.exit_code == 0, told.output
+    words = " ".join(told.output.split())
+    assert "3 relatives among the 3 sequences of" in words and "what its relatives have there" in words
+    assert "relatives among" not in alone.output
+    (table,) = (path for path in asked.glob("*.csv") if path.name.count(".") == 1 and path.name != "refused.csv")
+    scores = {(row["position"], row["mutant"]): float(row["score"]) for row in rows(table)}
+    assert scores["6", "L"] == 0.0 and scores["11", "I"] > scores["11", "D"]  # L11 became I, M and I, never D
+    assert "relatives among" in (asked / "report.html").read_text()
+    propose = call("propose", fasta, tmp_path / "c", "--toward", "stability", "--relatives", str(kin(tmp_path)))
+    assert propose.exit_code == 0, propose.output
+
+
+def test_a_collection_without_a_relative_changes_nothing(fasta: Path, tmp_path: Path) -> None:
+    path = kin(tmp_path, "GHWPQNGHWPQNYTSGHWPQNCCWHGPQ")
+    told = call("scan", fasta, tmp_path / "b", "--relatives", str(path))
+    assert told.exit_code == 0 and "None of the 3 sequences" in " ".join(told.output.split())
+    call("scan", fasta, tmp_path / "a")
+    (one,), (other,) = (list((tmp_path / name).glob("insulin*[!y].csv")) for name in "ab")
+    assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("verb", ["scan", "predict"])
+def test_what_is_no_collection_is_refused_before_anything_is_asked(verb: str, fasta: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.fasta").write_text(">a\nMK7\n")
+    for name, told in (("bad.fasta", "line 2"), ("none.fasta", "no file")):
+        result = call(verb, fasta, tmp_path / "out", "--relatives", str(tmp_path / name))
+        assert result.exit_code != 0 and isinstance(result.exception, AnfinsenError), result.output
+        assert told in str(result.exception).lower() and not (tmp_path / "out").exists()

@@ -8,12 +8,13 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars
 import pytest
+import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -24,6 +25,7 @@ from anfinsen.errors import BundleError, UsageError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.jobs import run_job
 from anfinsen.inference.predictor import Predictor
+from anfinsen.models.network import Network
 from anfinsen.reading.readers import read_examples
 from anfinsen.tasks import TASKS
 
@@ -141,7 +143,7 @@ def test_a_stopped_job_goes_on_without_doing_a_protein_twice(fasta: Path, tmp_pa
     assert result.exit_code == 0, result.output
     assert [answer["id"] for answer in lines(out)] == ["ubiquitin", "lysozyme"]
     assert (out / "predictions.jsonl").read_bytes()[:first] == whole[:first]
-    assert "1 were answered in an earlier run" in " ".join(result.output.split())
+    assert "1 record was answered in an earlier run" in " ".join(result.output.split())
 
 
 def test_a_folder_of_other_answers_is_not_mixed(fasta: Path, tmp_path: Path) -> None:
@@ -166,7 +168,7 @@ def test_a_folder_that_cannot_be_made_and_an_empty_file_are_sentences(
 ) -> None:
     (tmp_path / "taken").write_text("a file")
     taken = said_by_main("predict", str(fasta), "--out", str(tmp_path / "taken"))
-    assert taken[0] == 74 and "Check the path and the room on the disk." in taken[1]
+    assert taken[0] == 2 and "is a file, and a folder is to be written." in " ".join(taken[1].split())
     (tmp_path / "empty.fasta").write_text("")
     empty = said_by_main("predict", str(tmp_path / "empty.fasta"), "--out", str(tmp_path / "none"))
     assert empty[0] == 1 and empty[1].startswith("Sorry: ")
@@ -217,26 +219,38 @@ def test_the_language_model_opens_with_plain_transformers() -> None:
     assert float((ours - expected).abs().max()) < 1e-3
 
 
+HEAVY = {"biotite", "numpy", "polars", "rdkit", "scipy", "sklearn", "torch", "transformers"}
+
+
 @pytest.mark.parametrize(
-    ("code", "seconds"), [("import anfinsen", 0.5), ("from anfinsen.cli import main; main()", 1.0)]
+    ("code", "most"), [("import anfinsen", 150), ("from anfinsen.cli import main; main()", 700)], ids=["door", "help"]
 )
-def test_it_starts_at_once(code: str, seconds: float) -> None:
-    best = min(_seconds([sys.executable, "-c", code, "--help"]) for _ in range(5))
-    assert best < seconds
+def test_it_starts_at_once(code: str, most: int) -> None:
+    """Counted in modules that are loaded (60 and 361 when this was written), since a busy machine stretches seconds."""
+    told = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+    ran = subprocess.run([sys.executable, "-c", told + code, "--help"], capture_output=True, text=True, check=True)
+    loaded = ran.stderr.split()
+    assert HEAVY & {name.partition(".")[0] for name in loaded} == set()
+    assert 20 < len(loaded) < most
 
 
-def test_a_warm_prediction_of_300_residues_takes_less_than_a_third_of_a_second() -> None:
+def test_a_warm_prediction_reads_the_protein_once_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its computing, about 0.15 seconds of one core for 300 residues, has a margin of ten."""
     protein = (LYSOZYME * 3)[:300]
     anfinsen.predict(protein)
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
+    passes: list[int] = []
+    states = Network.states
+
+    def counted(network: Network, tokens: torch.Tensor, lengths: Sequence[int]) -> tuple[torch.Tensor, list[int]]:
+        passes.append(len(lengths))
+        return states(network, tokens, lengths)
+
+    monkeypatch.setattr(Network, "states", counted)
+    monkeypatch.setattr(Bundle, "load", None)
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
         anfinsen.predict(protein)
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.3
-
-
-def _seconds(command: list[str]) -> float:
-    began = time.perf_counter()
-    subprocess.run(command, capture_output=True, check=True)
-    return time.perf_counter() - began
+        seconds.append(time.process_time() - began)
+    assert passes == [1, 1, 1]
+    assert min(seconds) < 1.5

@@ -352,7 +352,7 @@ def test_sites_grades_and_ranges_are_drawn_along_the_chain_and_explained(tmp_pat
     }
     text, page = write(tmp_path, [Prediction("p", UBIQUITIN, "0" * 64, answers)], tasks=tasks, records={})
     for words in (
-        "1 metal",  # the short form of the answer
+        "metal at 1 residue",  # the short form of the answer
         "metal, V5, 90%",  # the tooltip of the site that is said
         "metal, G10, 30%, not ruled out",
         "2 of 76 residues",

@@ -154,7 +154,7 @@ def test_a_sequence_is_folded_and_only_a_fold_that_is_sure_has_pockets(bundle: P
     shape = from_alphas(hollow())
     protein = Protein("query", "G" * len(shape))
     told = {}
-    for sure in (85.0, 65.0, 40.0):
+    for sure in (85.0, 65.0, 55.0, 40.0):
         finder = SiteFinder(Bundle.load(bundle), Known(), builder=Folder(sure, shape))  # type: ignore[arg-type]
         (told[sure],) = finder.find([protein])
     leaning = Folder(85.0, shape, ("1abc:A",))
@@ -162,16 +162,19 @@ def test_a_sequence_is_folded_and_only_a_fold_that_is_sure_has_pockets(bundle: P
     assert leant.ground == "fold" and leant.sites
     (told[0.0],) = SiteFinder(Bundle.load(bundle), Known()).find([protein])  # type: ignore[arg-type]
     assert {sure: found.ground for sure, found in told.items()} == {
-        85.0: "fold", 65.0: "contacts", 40.0: "contacts", 0.0: "sequence"
+        85.0: "fold", 65.0: "fold", 55.0: "contacts", 40.0: "contacts", 0.0: "sequence"
     }  # fmt: skip
     assert {sure: bool(found.sites) for sure, found in told.items()} == {
         85.0: True,
-        65.0: False,
+        65.0: True,
+        55.0: False,
         40.0: False,
         0.0: False,
     }
-    assert told[85.0].messages[-1].text.startswith("No structure was given: it was folded first. Its mean pLDDT is 85")
-    assert "(pLDDT about 65, 70 is asked)" in told[65.0].messages[-1].text
+    (note,) = (one.text for one in told[85.0].messages if one.text.startswith("No structure was given"))
+    assert note.startswith("No structure was given: it was folded first. Its mean pLDDT is 85. On 20 chains folded ")
+    assert any("(mean pLDDT 65): its pockets are guesses" in one.text for one in told[65.0].messages)
+    assert "(pLDDT about 55, 60 is asked)" in told[55.0].messages[-1].text
     assert told[0.0].messages[-1].text.startswith("No structure was given and none was predicted.")
     here, there = (told[sure].answer["probabilities"] for sure in (40.0, 0.0))
     assert here[DRUG] != there[DRUG] and here["ZN"] == there["ZN"]
@@ -179,7 +182,7 @@ def test_a_sequence_is_folded_and_only_a_fold_that_is_sure_has_pockets(bundle: P
 
 def test_what_cannot_be_done_is_said_in_words(tmp_path: Path) -> None:
     result = call(tmp_path / "nothing.pdb", tmp_path / "out", "--bundle", str(tmp_path / "no-model"))
-    assert result.exit_code == 1 and "is no bundle" in str(result.exception)
+    assert result.exit_code == 1 and "There is no folder" in str(result.exception)
 
 
 class Known:

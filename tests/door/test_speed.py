@@ -54,7 +54,8 @@ def test_every_contender_has_its_rows(tiny_network: Network, monkeypatch: pytest
     monkeypatch.setattr(contenders, "find_spec", lambda package: None)
     told: list[str] = []
     rows = {
-        (row.split, row.metric, row.model): row for row in speed_rows(tiny_network, "mine", limit=12, tell=told.append)
+        (row.split, row.metric, row.model): row
+        for row in speed_rows(Bundle("mine", tiny_network), limit=12, tell=told.append)
     }
     assert {row.suite for row in rows.values()} == {"speed"}
     assert {row.task for row in rows.values()} == {"embed"}
@@ -122,7 +123,7 @@ def test_the_rate_of_products_is_that_of_the_machine(monkeypatch: pytest.MonkeyP
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux lets a process forget its peak.")
 def test_time_grows_with_the_number_of_proteins_and_memory_does_not(tiny_network: Network, tmp_path: Path) -> None:
-    """Four times as many take four times as long, in the same memory; 8,000 held at once would take 90 MB more."""
+    """Four times as many take about four times as long, in the same memory; 8,000 at once would take 90 MB more."""
     generator = numpy.random.default_rng(6)
     peaks, seconds = {}, {}
     for count in (300, 2_000, 8_000):  # the first warms up
@@ -135,7 +136,7 @@ def test_time_grows_with_the_number_of_proteins_and_memory_does_not(tiny_network
         result = embed_file(read_examples(path), embedder, tmp_path / f"{count}.h5")
         seconds[count], peaks[count] = time.process_time() - start, runtime.peak_megabytes()
         assert result.answered == count
-    assert 2.5 < seconds[8_000] / seconds[2_000] < 6.0
+    assert 2 < seconds[8_000] / seconds[2_000] < 8  # the square would be sixteen
     assert peaks[8_000] - peaks[2_000] < 60
 
 
@@ -165,11 +166,13 @@ def test_all_answers_in_one_pass_stand_beside_a_pass_for_each_task(
     # The clock counts passes of the body, so that the verdict does not hang on how busy the machine is.
     monkeypatch.setattr(one_pass, "time", SimpleNamespace(perf_counter=lambda: float(len(passes))))
     told: list[str] = []
-    ours, each = one_pass.one_pass_rows(Bundle.load(tmp_path / "bundle").network, "mine", limit=2, tell=told.append)
+    ours, each = one_pass.one_pass_rows(
+        Bundle("mine", Bundle.load(tmp_path / "bundle").network), limit=2, tell=told.append
+    )
     assert (ours.suite, ours.task, ours.metric, ours.n, told) == ("speed", "one-pass", "seconds", 2, [])
     assert ours.split == "2 tasks, 290-310 residues"
     assert each.model == "a pass for each task"
     assert (ours.low, ours.value, ours.high, each.value) == (1.0, 1.0, 1.0, 2.0)
     stranger = Network(NativeBody(Encoder(config), config.dim, config.longest), {})
-    assert one_pass.one_pass_rows(stranger, "mine", limit=2, tell=told.append) == []
+    assert one_pass.one_pass_rows(Bundle("mine", stranger), limit=2, tell=told.append) == []
     assert told == ["one-pass is passed over: it asks the model that comes with the package."]

@@ -96,7 +96,7 @@ def test_a_table_of_pairs_goes_the_whole_way_and_its_bundle_reads_the_same_two_c
     assert "protein-1 with protein-2" in asked.output and "Most likely their interaction is" in told(asked.output)
     assert "protein-1 with protein-2" in (tmp_path / "p" / "report.html").read_text()
     twice = CliRunner().invoke(app, ["predict", str(again), *flags])
-    assert "4 were answered in an earlier run" in told(twice.output)
+    assert "4 records were answered in an earlier run" in told(twice.output)
     lone = CliRunner().invoke(app, ["predict", a[0], *flags])
     assert lone.exit_code != 0
 

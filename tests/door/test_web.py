@@ -7,6 +7,7 @@ written to the console. What is timed is what is computed, so that a busy machin
 
 from __future__ import annotations
 
+import csv
 import gzip
 import os
 import re
@@ -350,6 +351,12 @@ def test_many_proteins_are_judged_before_they_are_asked_and_become_a_table(page:
     page.locator(".proteins tbody tr").nth(11).wait_for()
     page.get_by_role("button", name="residues", exact=True).click()
     assert page.locator(".proteins tbody th").first.inner_text() == "p11"  # the shortest
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="csv", exact=True).click()
+    rows = list(csv.reader(Path(taken.value.path()).read_text(encoding="utf-8").splitlines()))
+    assert [row[0] for row in rows] == ["protein", *(f"p{at}" for at in range(12))]
+    assert rows[0][1] == "residues" and rows[0][3] == f"{rows[0][2]}: how sure"
+    assert {len(row) for row in rows} == {len(rows[0])}
     page.reload()
     page.get_by_label("Filter by name or answer").fill("p7")
     page.get_by_role("link", name="p7", exact=True).click()

@@ -21,6 +21,7 @@ FLOORS = {
     "limits": 1,
     "intake": 1,
     "sandbox": 1,
+    "wording": 1,
     "structure": 1,
     "drug": 2,
     "models": 2,
@@ -43,6 +44,7 @@ FLOORS = {
     "workshop": 13,
     "learn": 13,
     "cli": 14,
+    "__main__": 15,
     DOOR: 15,
 }
 """How high each room stands; a room imports from its own floor and from below."""

@@ -14,7 +14,7 @@ from anfinsen.inference import fold
 from anfinsen.inference.fold import LINKER, Fold, built, fold_pair, refusal
 from anfinsen.limits import Limits
 from anfinsen.structure.backbone import Backbone
-from anfinsen.structure.building import Built, build
+from anfinsen.structure.building import Built, build, scaled
 from anfinsen.structure.confidence import agreement, expected_errors
 from anfinsen.structure.distogram import EDGES, Distogram
 from anfinsen.structure.frames import chain_of, frames_of, oxygens, spread, torsions
@@ -89,6 +89,22 @@ def test_a_relative_tells_left_from_right_where_torsions_know_nothing() -> None:
     for like, other in ((coil, mirrored), (mirrored, coil)):
         found = build(believed, SEQUENCE[:20] + "AKEL", like).backbone.alphas
         assert rmsd(like, found) < rmsd(other, found)
+
+
+def test_a_relative_draws_what_lies_beyond_the_last_bin() -> None:
+    place = numpy.arange(60)
+    turn = 3.66 / 20 * place
+    arch = numpy.stack([20 * numpy.cos(turn), 20 * numpy.sin(turn), 1.0 * place], 1)
+    apart = numpy.linalg.norm(arch[:, None] - arch, axis=-1)
+    known = numpy.eye(len(EDGES) + 1, dtype=numpy.float32)[numpy.searchsorted(EDGES, apart, side="right")]
+    believed = Distogram(known, EDGES, numpy.zeros((60, 2)), numpy.zeros((60, 2)))
+    like = numpy.where((place < 25)[:, None] | (place >= 35)[:, None], arch, numpy.nan)
+    alone, with_relative = (
+        min(rmsd(arch, trace * [1, 1, sign]) for sign in (1, -1))
+        for trace in (scaled(believed), scaled(believed, like))
+    )
+    assert apart.max() > 2 * EDGES[-1]
+    assert with_relative < 3 < alone / 5
 
 
 def test_what_comes_out_with_helices_of_the_wrong_hand_is_built_again_from_the_other(

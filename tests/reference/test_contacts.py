@@ -20,6 +20,7 @@ from anfinsen.data.alphabet import CLS, EOS, RESIDUES, TOKENS, decode
 from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UsageError
+from anfinsen.hub.bundle import Bundle
 from anfinsen.models.contacts import correct, evidence, symmetrise
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
@@ -231,7 +232,7 @@ def test_planted_contacts_are_found_and_the_baselines_do_not_know_them(
     known: dict[str, NDArray[numpy.bool_]], tiny_encoder: EncoderConfig
 ) -> None:
     told: list[str] = []
-    rows = contact_rows(seeing(tiny_encoder, known), "anfinsen-seer", limit=None, tell=told.append)
+    rows = contact_rows(Bundle("anfinsen-seer", seeing(tiny_encoder, known)), limit=None, tell=told.append)
     values = {(row.model, row.metric): row.value for row in rows}
     assert values["anfinsen-seer", "P@L"] > 0.98
     assert values["anfinsen-seer", "P@L/5"] == 1.0
@@ -265,7 +266,7 @@ def test_the_rows_are_the_same_on_every_run_and_a_limit_draws_targets(
     runs = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        runs.append(contact_rows(network, "anfinsen-seer", limit=2, tell=lambda sentence: None))
+        runs.append(contact_rows(Bundle("anfinsen-seer", network), limit=2, tell=lambda sentence: None))
     assert runs[0] == runs[1]
     assert {row.n for row in runs[0] if not row.published} == {2}
 
@@ -283,7 +284,7 @@ def test_every_regression_has_structures_of_its_own(
     monkeypatch.setattr("anfinsen.bench.contacts.STRUCTURES", 2)
     monkeypatch.setattr("anfinsen.bench.contacts.fit", noted)
     told: list[str] = []
-    contact_rows(seeing(tiny_encoder, known), "anfinsen-seer", limit=None, tell=told.append)
+    contact_rows(Bundle("anfinsen-seer", seeing(tiny_encoder, known)), limit=None, tell=told.append)
     assert told[0].startswith("contacts: fitted on 2 x ")
     assert len(asked) == 2 * 3
     assert asked[0] and asked[1] and not set(asked[0]) & set(asked[1])
@@ -309,7 +310,7 @@ def test_a_body_without_attention_maps_is_passed_over_in_words() -> None:
     body = nn.Linear(2, 2)
     body.dim = 2  # type: ignore[assignment]
     told: list[str] = []
-    assert contact_rows(Network(body, {}), "other", limit=None, tell=told.append) == []
+    assert contact_rows(Bundle("other", Network(body, {})), limit=None, tell=told.append) == []
     assert told == ["contacts is passed over: this body gives no attention maps. Take our own encoder or an ESM-2."]
 
 
@@ -318,4 +319,4 @@ def test_tables_that_are_not_here_are_named(
 ) -> None:
     monkeypatch.setenv("ANFINSEN_DATA", str(tmp_path))
     with pytest.raises(MissingDataError, match=r"^The table 'structures/chains\.parquet' \(4,270 protein chains"):
-        contact_rows(seeing(tiny_encoder, {}), "anfinsen-seer", limit=None, tell=lambda sentence: None)
+        contact_rows(Bundle("anfinsen-seer", seeing(tiny_encoder, {})), limit=None, tell=lambda sentence: None)

@@ -13,6 +13,8 @@ from anfinsen.bench import contact_maps, fold_cost
 from anfinsen.bench.contact_maps import by_separation, by_template, contact_rows, judged, score
 from anfinsen.bench.contacts import LONG_RANGE, pairs_of
 from anfinsen.bench.suite import suites
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.fold import Builder
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import HeadShape, NativeBody, Network
@@ -76,9 +78,15 @@ def make_network() -> Network:
     return Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {"contacts": head}).eval()
 
 
+def make_bundle() -> Bundle:
+    """A bundle that answers contacts, and was not fitted to weigh known structures."""
+    record = TaskRecord(kind="residue-pairs", size=TASKS["contacts"].target.size)
+    return Bundle("anfinsen-tiny", make_network(), {"contacts": record})
+
+
 @pytest.mark.usefixtures("tables")
 def test_rows_stand_for_both_sets_with_baselines_and_published_figures() -> None:
-    rows = contact_rows(make_network(), "anfinsen-tiny", limit=None, tell=lambda sentence: None)
+    rows = contact_rows(make_bundle(), limit=None, tell=lambda sentence: None)
     measured = [row for row in rows if not row.published]
     assert {(row.split, row.metric, row.model) for row in measured} == {
         (split, metric, model)
@@ -129,7 +137,7 @@ def test_a_fold_of_a_process_of_its_own_is_measured_and_stays_far_below_four_gig
 ) -> None:
     monkeypatch.setattr(fold_cost, "long_chains", lambda: ["MKELLKKAEELGVSPEELKKVLEAGGS"])
     told: list[str] = []
-    rows = {row.metric: row for row in fold_cost.cost_rows(make_network(), "any", limit=None, tell=told.append)}
+    rows = {row.metric: row for row in fold_cost.cost_rows(Bundle("any", make_network()), limit=None, tell=told.append)}
     assert set(rows) == {"seconds", "peak_mb"} and len(told) == 1
     assert {(row.suite, row.task, row.split, row.n) for row in rows.values()} == {
         ("structure", "fold", "300 residues", 1)

@@ -18,7 +18,7 @@ from anfinsen.data.example import Example
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import TaskRecord
-from anfinsen.kinship.homology import Library
+from anfinsen.kinship.homology import PROVEN, Library
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.structure.protein import Protein
@@ -34,6 +34,8 @@ from anfinsen.tasks.recall import RecallingTask
 LETTERS = list("ACDEFGHIKLMNPQRSTVWY")
 SHARES = numpy.array([83, 14, 55, 67, 39, 71, 23, 59, 58, 97, 24, 41, 47, 39, 55, 66, 54, 69, 11, 29]) / 1001
 """How common each residue is in Swiss-Prot; the statistics of alignments hold for chains of such residues."""
+ALIKE = dict(zip("ARNDCQEGHILKMFPSTWYV", "SKDESEDNYVMRLYATSFFI", strict=True))
+"""Residues that often stand for one another."""
 EC, GO = TASKS["ec"], TASKS["go"]
 
 
@@ -214,6 +216,27 @@ def test_a_library_finds_relatives_as_an_exact_alignment_sees_them_and_no_strang
     assert len(strangers) <= 1
 
 
+def test_kin_that_share_no_word_in_place_are_found_and_measured_as_biotite_does() -> None:
+    generator = numpy.random.default_rng(9)
+    chains = [made_up(generator, 200) for _ in range(40)]
+    library = Library.of([Protein(f"p{at}", chain) for at, chain in enumerate(chains)], [[at] for at in range(40)])
+    asked = "".join(one if at % 2 else ALIKE[one] for at, one in enumerate(chains[7]))
+    assert not any(asked[at : at + 2] == chains[7][at : at + 2] for at in range(199))
+    best = library.kin(asked)[0]
+    exact = align_optimal(
+        ProteinSequence(asked),
+        ProteinSequence(chains[7]),
+        SubstitutionMatrix.std_protein_matrix(),
+        gap_penalty=(-11, -1),
+        local=True,
+        max_number=1,
+    )[0]
+    assert best.place == 7 and best.bits == pytest.approx((0.267 * exact.score - math.log(0.041)) / math.log(2))
+    assert library.identity(asked, 7) == pytest.approx(get_sequence_identity(exact, mode="all"))
+    strangers = [one for _ in range(30) for one in library.kin(made_up(generator, 200)) if one.e_value <= PROVEN]
+    assert len(strangers) <= 1
+
+
 def test_a_memory_goes_through_a_bundle_and_is_heard(tmp_path: Path) -> None:
     torch.manual_seed(1)
     generator = numpy.random.default_rng(6)
@@ -234,7 +257,8 @@ def test_a_memory_goes_through_a_bundle_and_is_heard(tmp_path: Path) -> None:
     near, far = (EC.target.answer(one["ec"], {}) for one in ask(back, [EC], asked))
     assert near["said"].startswith("2.3.2.") and near["whole"] == ["2.3.2.27"]
     assert near["source"] in ("homology", "both")
-    assert near["homology"]["identity"] > 0.5 and far["homology"]["identity"] is None
+    assert near["kin"]["identity"] > 0.5 and far["kin"]["identity"] is None
+    assert near["kin"]["labels"][0] == near["homology"]["labels"][0]
     assert len(Library.from_arrays(back.heads["ec"].memory.arrays())) == 6
 
 
@@ -250,7 +274,13 @@ def test_the_voice_that_was_right_counts() -> None:
         is_near = at % 2 == 0
         vote = true[at] if is_near or generator.random() < 0.2 else generator.integers(0, names)
         voices.append(
-            Voices(numpy.zeros(names), numpy.eye(names)[vote], 0.8 if is_near else 0.25, float(is_near), True)
+            Voices(
+                numpy.zeros(names),
+                numpy.eye(names)[vote],
+                numpy.eye(names)[vote] * (1.0 if is_near else 0.1),
+                numpy.zeros(names),
+                0.8 if is_near else 0.25,
+            )
         )
     groups = numpy.zeros(names, dtype=numpy.int64)
     calibration = fit_voices(chances[:200], voices[:200], truth[:200], groups)
@@ -285,7 +315,8 @@ def test_baselines_answer_in_the_same_form(name: str) -> None:
     train = [Example(Protein(f"t{at}", made_up(generator, 80)), (names[-1 - at % 5],)) for at in range(30)]
     asked = [Example(Protein("q", mutant(generator, train[2].protein.sequence, 0.8)))]
     answers = {one.name: one.answer(train, asked, task)[0] for one in baselines_for(task)}
-    assert set(answers) == {"frequency", "composition", "homology transfer"}
-    votes = {one["label"]: one["probability"] for one in answers["homology transfer"]["labels"]}
-    assert votes[names[-3]] > 0.5
+    assert set(answers) == {"frequency", "composition", "homology transfer", "homology transfer, all aligned"}
+    for transfer in ("homology transfer", "homology transfer, all aligned"):
+        votes = {one["label"]: one["probability"] for one in answers[transfer]["labels"]}
+        assert votes[names[-3]] > 0.5
     assert all(0.01 < one["probability"] <= 1 for answer in answers.values() for one in answer["labels"])

@@ -18,6 +18,7 @@ from anfinsen.bench.study import untrained
 from anfinsen.bench.transfer import factor_of, learn, transfer_rows
 from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
+from anfinsen.hub.bundle import Bundle
 from anfinsen.models.network import Network
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks import TASKS
@@ -92,7 +93,7 @@ def test_validation_chooses_the_penalty(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_every_candidate_has_a_row_and_the_rules_of_the_tables_are_found(tables: None, tiny_network: Network) -> None:
     told: list[str] = []
-    rows = probe_rows(tiny_network, "anfinsen-trial", limit=None, tell=told.append)
+    rows = probe_rows(Bundle("anfinsen-trial", tiny_network), limit=None, tell=told.append)
     found = {(row.task, row.split, row.model): row for row in rows}
     ours = found["secondary-structure", "casp12", "anfinsen-trial linear probe"]
     assert (ours.suite, ours.metric, ours.n, ours.dataset) == ("language-model", "Q3", 40, "ss3_flip")
@@ -107,7 +108,7 @@ def test_every_candidate_has_a_row_and_the_rules_of_the_tables_are_found(tables:
     published = {row.model: row for row in rows if row.published and row.split == "test"}
     assert published["Light Attention + ProtT5"].metric == "Q10"
     assert told[0] == "probes: anfinsen-trial linear probe learns secondary-structure from 40 proteins."
-    again = probe_rows(tiny_network, "anfinsen-trial", limit=None, tell=told.append)
+    again = probe_rows(Bundle("anfinsen-trial", tiny_network), limit=None, tell=told.append)
     assert again == rows
 
 
@@ -176,7 +177,7 @@ def test_the_curve_has_both_arms_at_every_share_and_the_factor(
     tables: None, short: None, tiny_network: Network
 ) -> None:
     told: list[str] = []
-    rows = transfer_rows(tiny_network, "anfinsen-trial", limit=30, tell=told.append)
+    rows = transfer_rows(Bundle("anfinsen-trial", tiny_network), limit=30, tell=told.append)
     assert [row.split for row in rows if row.task == "localization" and row.model == "anfinsen-trial"] == [
         *(f"test at {share} % of 1,000 labels" for share in (1, 3, 10, 30, 100)),
         "test at 100 % of 1,000 labels",

@@ -52,8 +52,8 @@ export function Exports({ job, question, prediction, csv }: { job: Job; question
       <nav aria-label="Take it home">
         {isDone ? <a href={job.links.report} target="_blank" rel="noreferrer">report.html</a> : <span className="note">report when done</span>}
         <a href={job.links.answers} download="predictions.jsonl">json</a>
-        <button type="button" disabled={!prediction} onClick={() => { const text = csv(); if (text) save(`${name}.csv`, "text/csv", text); }}>csv</button>
-        <button type="button" disabled={!prediction} onClick={() => { const svg = document.querySelector<SVGSVGElement>("svg.picture"); if (svg) save(`${name}.svg`, "image/svg+xml", pictureOf(svg)); }}>svg</button>
+        <button type="button" disabled={!isDone} onClick={() => { const text = csv(); if (text) save(`${name}.csv`, "text/csv", text); }}>csv</button>
+        {prediction && <button type="button" onClick={() => { const svg = document.querySelector<SVGSVGElement>("svg.picture"); if (svg) save(`${name}.svg`, "image/svg+xml", pictureOf(svg)); }}>svg</button>}
         <button type="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>do it again</button>
         <button type="button" onClick={() => void navigator.clipboard?.writeText(location.href)}>copy link</button>
       </nav>

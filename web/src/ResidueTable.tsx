@@ -29,9 +29,9 @@ export const csvCell = (text: string) => {
   const safe = /^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d.]+$/.test(text) ? `'${text}` : text;
   return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 };
+export const csvOf = (rows: string[][]) => rows.map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
 export const residueCsv = (length: number, columns: Column[]) =>
-  [["position", ...columns.map((one) => one.title)], ...Array.from({ length }, (_, at) => [String(at + 1), ...columns.map((one) => one.cell(at))])]
-    .map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
+  csvOf([["position", ...columns.map((one) => one.title)], ...Array.from({ length }, (_, at) => [String(at + 1), ...columns.map((one) => one.cell(at))])]);
 
 const Row = memo(function Row({ position, cells, isChosen }: { position: number; cells: string[]; isChosen: boolean }) {
   return (

@@ -1,9 +1,10 @@
 // A job at its address: cards fill as they finish, many proteins become a table, two can be set against each other.
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { ask, askOnce, ENDED, follow, plural, Refused, type Job, type Menu, type Prediction, type Problem, type ProteinCard, type Question } from "./api";
+import { ask, askOnce, ENDED, follow, plural, Refused, type Job, type Menu, type Prediction, type Problem, type ProteinCard, type Question, type Task } from "./api";
 import { isStructure, ProblemLine } from "./Problems";
 import { Exports } from "./Exports";
 import { arrange, ProteinView } from "./ProteinView";
+import { csvOf } from "./ResidueTable";
 import { parameter, setParameter, useAddress } from "./store";
 import { CompareView } from "./Versus";
 import { Surety, Trouble } from "./words";
@@ -47,6 +48,16 @@ function Waiting({ job, menu, question }: { job: Job; menu: Menu; question: Ques
   );
 }
 
+/** All proteins as a table to take home: of each answer its words, how sure it is, and whether it is a guess. */
+function proteinCsv(cards: ProteinCard[], tasks: Task[]): string {
+  const heads = tasks.flatMap((one) => [one.title, `${one.title}: how sure`, `${one.title}: far from training`]);
+  const rows = cards.map((card) => [card.title, String(card.length), ...tasks.flatMap((task) => {
+    const one = card.answers.find((answer) => answer.task === task.name);
+    return [one?.brief ?? "", one?.sure ? `${one.sure.word} ${one.sure.figure}` : "", one?.near ? (one.near.far ? "yes" : "no") : ""];
+  })]);
+  return csvOf([["protein", "residues", ...heads], ...rows]);
+}
+
 function ProteinTable({ cards, job, menu, current, choose }: { cards: ProteinCard[]; job: Job; menu: Menu; current: number | null; choose: (number: number) => void }) {
   const [by, setBy] = useState<{ column: string; down: boolean }>({ column: "", down: false });
   const [sought, setSought] = useState("");
@@ -73,7 +84,7 @@ function ProteinTable({ cards, job, menu, current, choose }: { cards: ProteinCar
   return (
     <section className="panel" aria-label="All proteins">
       <header>
-        <h2>{plural(job.asked, "protein")}</h2>
+        <h2>A row each</h2>
         <span className="note" aria-live="polite">{job.sentence}</span>
         <span className="spring" />
         <input aria-label="Filter by name or answer" placeholder="filter" value={sought} onChange={(event) => setSought(event.target.value)} />
@@ -98,7 +109,7 @@ function ProteinTable({ cards, job, menu, current, choose }: { cards: ProteinCar
         </table>
       </div>
       {rows.length > SHOWN && <p className="note">The first {SHOWN} of {rows.length.toLocaleString("en")} are shown; the files hold all.</p>}
-      <p className="note">Pale answers are far from what the model has learned from: guesses.</p>
+      <p className="note">Pale answers are far from what the model has learned from: guesses. {tasks.length > 5 && "The table goes on to the right."}</p>
     </section>
   );
 }
@@ -134,7 +145,7 @@ export function Result({ id, menu }: { id: string; menu: Menu }) {
           <h1>{isComparing ? "Two proteins, side by side" : card ? card.title : job.asked === 1 ? "Reading …" : plural(job.asked, "protein")}</h1>
           {card && <p className="lead">{prediction?.description ? `${prediction.description.split(" ").slice(0, 30).join(" ")} · ` : ""}{plural(card.length, "residue")}</p>}
         </div>
-        <Exports job={job} question={question} prediction={prediction} csv={() => csv.current?.() ?? null} />
+        <Exports job={job} question={question} prediction={prediction} csv={() => (card && csv.current ? csv.current() : proteinCsv(cards, arrange(menu).filter((one) => job.tasks.includes(one.name))))} />
       </div>
       {job.state === "failed" && <div className="trouble" role="alert"><p>{job.sentence}</p></div>}
       {job.refused.length > 0 && <details className="panel" open={job.refused.length < 4}><summary>{plural(job.refused.length, "record")} refused</summary><ul className="problems">{job.refused.map((one, at) => <ProblemLine key={at} problem={one} />)}</ul></details>}

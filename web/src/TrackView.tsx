@@ -267,7 +267,7 @@ export function find(text: string, sequence: string): Span[] {
 }
 
 export function frameOf(width: number, [start, end]: Span): Frame {
-  const gutter = width < NARROW ? 0 : 182;
+  const gutter = width < NARROW ? 0 : 190;
   return { width, gutter, start, end, step: (width - gutter) / Math.max(1, end - start) };
 }
 

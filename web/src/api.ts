@@ -88,7 +88,7 @@ export class Refused extends Error {
   }
 }
 
-const SILENT: Problem = { code: "silent", where: "the server", reason: "The server did not answer.", remedy: "Is it still running?" };
+const SILENT: Problem = { code: "silent", where: "", reason: "The server did not answer.", remedy: "Is it still running? Start it again with: anfinsen serve" };
 const locked = new Set<() => void>();
 
 /** Be told when the server asks for its token. */

@@ -6,8 +6,9 @@ import { ask, askOnce, onLocked, Refused, type Menu, type Problem } from "./api"
 import { Compare } from "./Compare";
 import { Drug } from "./Drug";
 import { Learn } from "./Learn";
+import { Limits } from "./Limits";
 import { Result } from "./Result";
-import { go, light, useAddress, useStore, voice } from "./store";
+import { go, light, parameter, useAddress, useStore, voice } from "./store";
 import "./style.css";
 import { Terms, Trouble } from "./words";
 
@@ -33,12 +34,13 @@ function Key({ open }: { open: () => void }) {
 
 function Header({ path, menu }: { path: string; menu: Menu | null }) {
   const tone = useStore(voice), lit = useStore(light);
+  const isComparing = useAddress(() => parameter("view")) === "compare" || path === "/compare";
   return (
     <header className="top">
       <a className="name" href="/" onClick={(event) => { event.preventDefault(); go("/"); }}><svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true"><rect width="32" height="32" rx="8" /><path d="M6 22c4 0 4-12 8-12s4 12 8 12 2-6 4-8" /></svg>Anfinsen</a>
       <nav aria-label="Screens">
         {WAYS.map(([to, word]) => {
-          const isHere = to === "/" ? path === "/" || path.startsWith("/r/") : path.startsWith(to) || (to === "/train" && path.startsWith("/t/"));
+          const isHere = to === "/compare" ? isComparing : to === "/" ? !isComparing && (path === "/" || path.startsWith("/r/")) : path.startsWith(to) || (to === "/train" && path.startsWith("/t/"));
           return <a key={to} href={to} aria-current={isHere ? "page" : undefined} onClick={(event) => { event.preventDefault(); go(to); }}>{word}</a>;
         })}
       </nav>
@@ -84,6 +86,7 @@ function App() {
     if (path === "/drug") return <Drug />;
     if (path === "/train") return <TrainNew />;
     if (path === "/learn") return <Learn />;
+    if (path === "/limits") return <Limits />;
     return <Analyse menu={menu} />;
   };
   return (
@@ -93,7 +96,7 @@ function App() {
       <Safe at={path}><Suspense fallback={<main className="narrow"><p className="lead">Opening …</p></main>}>{screen()}</Suspense></Safe>
       <footer className="bottom">
         <span>Anfinsen {menu?.model.version}</span><span>{menu && `${menu.model.name} · ${menu.model.sha256.slice(0, 12)}`}</span>
-        <span className="spring" /><a href="/v1/limits">limits</a><a href="/openapi.json">OpenAPI</a><span>Predictions are hypotheses, not results.</span>
+        <span className="spring" /><a href="/limits" onClick={(event) => { event.preventDefault(); go("/limits"); }}>limits</a><a href="/openapi.json">OpenAPI</a><span>Predictions are hypotheses, not results.</span>
       </footer>
     </Terms.Provider>
   );

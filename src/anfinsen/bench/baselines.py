@@ -6,7 +6,7 @@
     tokens   majority,    residue type, window, nearest neighbour (see `residues`)
     values   mean,        residue type, window, nearest neighbour
     tracks   frequencies, residue type, window, nearest neighbour; of structures also exposure, surroundings
-    tree, terms    frequency, composition, homology transfer (see `function`)
+    tree, terms    frequency, composition, homology transfer by words and with all aligned (see `function`)
     masked   unigram, 3-gram
 
 Each is a function (train, test, task) -> answers in the JSON form of the task's target. They are fitted on the
@@ -232,6 +232,7 @@ _FUNCTION = (
     Baseline("frequency", function.frequency),
     Baseline("composition", function.by_features(composition)),
     Baseline("homology transfer", function.homology),
+    Baseline("homology transfer, all aligned", function.all_aligned),
 )
 BASELINES: dict[str, tuple[Baseline, ...]] = {
     "tree": _FUNCTION,

@@ -18,11 +18,11 @@ import numpy
 
 from anfinsen.bench.drug import SUITE, Floats, answers, named
 from anfinsen.bench.study import Question, Tell
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder
 from anfinsen.kinship.splits import TEST, TRAIN, Places
 from anfinsen.models.binding import Regime
-from anfinsen.models.network import Network
 from anfinsen.sets.binders import CLUSTER, COLUMNS, biosnap, biosnap_split
 from anfinsen.tasks.affinity import BINDER_SCORES, NAME, PUBLISHED, measure_binders
 from anfinsen.training.affinity_bundle import prepare
@@ -33,10 +33,10 @@ POSED: Mapping[str, Regime] = dict(zip(COLUMNS, ("both known", "new drug", "new 
 _CONSTANT = "mean"
 
 
-def biosnap_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def biosnap_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of every split; a quick look (`limit`) takes the smallest one alone."""
     whole = biosnap()
-    ready = prepare(whole, Embedder(network, name=model, sha256="", per="protein"), tell)
+    ready = prepare(whole, Embedder(bundle.network, name=bundle.label, sha256="", per="protein"), tell)
     rows: list[Score] = []
     for kind in (CLUSTER,) if limit else COLUMNS:
         dealt = biosnap_split(whole, kind)
@@ -48,7 +48,7 @@ def biosnap_rows(network: Network, model: str, *, limit: int | None, tell: Tell)
         said, _ = answers(ready, taught, asked, POSED[kind], tell)
         found = ready.found
         sides = found.drug[asked], found.protein[asked]
-        rows += binder_rows(BIOSNAP, kind, found.value[asked], named(said, f"{model} affinity"), *sides)
+        rows += binder_rows(BIOSNAP, kind, found.value[asked], named(said, f"{bundle.label} affinity"), *sides)
     return rows
 
 

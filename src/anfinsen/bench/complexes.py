@@ -85,12 +85,12 @@ def complexes(split: str) -> list[Complex]:
     return [tuple(sides) for sides in found.values() if len({side.role for side in sides}) == 2]
 
 
-def complex_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def complex_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Residue AUPR on the test complexes, with and without the partner."""
-    bundle = Bundle.load(default_bundle())
-    single = network if INTERFACE.name in network.shapes else bundle.network
+    embedded = Bundle.load(default_bundle())
+    single = bundle.network if INTERFACE.name in bundle.network.shapes else embedded.network
     pairer = Pairer.load()
-    reach = bundle.reaches.get(INTERFACE.name)
+    reach = embedded.reaches.get(INTERFACE.name)
     tests = complexes("test")[:limit]
     apart = [one for one in tests if reach is None or _is_new(one, reach)]
     tell(f"{len(apart)} of {len(tests)} test complexes have no chain near those that '{INTERFACE.name}' learnt from.")
@@ -107,8 +107,8 @@ def complex_rows(network: Network, model: str, *, limit: int | None, tell: Tell)
         owner = numpy.concatenate([numpy.full(len(part), at) for at, part in enumerate(features)])
         said, truth = numpy.concatenate(features), _truth(asked)
         told = {
-            model: line.decision_function(said),
-            f"{model}, pair map alone": said[:, 2],
+            bundle.label: line.decision_function(said),
+            f"{bundle.label}, pair map alone": said[:, 2],
             "chain alone, structure": said[:, 1],
             "chain alone, sequence": said[:, 0],
             "share of interface": numpy.zeros(len(said)),

@@ -26,20 +26,17 @@ import numpy
 from anfinsen.bench.contacts import LONG_RANGE, PUBLISHED, SEPARATION, SHARES, Floats, Pairs, pairs_of, precision
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.example import Example
-from anfinsen.hub.body import body_hash
 from anfinsen.hub.bundle import Bundle
-from anfinsen.hub.record import Score, TaskRecord
+from anfinsen.hub.record import Score
 from anfinsen.inference.distances import TASK, Folder
 from anfinsen.inference.fold import Builder
 from anfinsen.kinship.homology import PROVEN
-from anfinsen.models.network import Network
 from anfinsen.sets.coordinates import Chain, load_chains
 from anfinsen.sets.folds import fold_examples
 from anfinsen.sets.known_structures import KnownStructures
 from anfinsen.structure.lending import Template
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.metrics import Estimate, measure
-from anfinsen.tasks import TASKS
 
 STRUCTURE = "structure"
 SPLITS = ("test", "cameo2022-dev")
@@ -57,10 +54,10 @@ Rank = Callable[[Pairs], Floats]
 """How likely each pair is to touch, by any measure that rises with it: (P,)."""
 
 
-def contact_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
-    """P@L and P@L/5 of the embedded folder, or of `network` if it answers contacts itself, and of the baselines."""
+def contact_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
+    """P@L and P@L/5 of the bundle if it answers contacts, else of the embedded folder, and of the baselines."""
     known = training_structures()
-    builder = Builder(folder_of(network, model), known)
+    builder = Builder(folder_of(bundle), known)
     rows = []
     for split in SPLITS:
         pairs = [pairs_of(chain, LONG_RANGE) for chain in judged(split, limit)]
@@ -77,13 +74,9 @@ def training_structures() -> KnownStructures:
     return KnownStructures.of([example.protein for example in fold_examples("train")])
 
 
-def folder_of(network: Network, model: str) -> Folder:
-    """What folds: the folder that comes along, or another network that answers contacts, without its calibration."""
-    embedded = Folder.load()
-    if TASK not in network.shapes or body_hash(network.body) == body_hash(embedded.bundle.network.body):
-        return embedded
-    target = TASKS[TASK].target
-    return Folder(Bundle(model, network, {TASK: TaskRecord(kind=target.head, size=target.size)}))
+def folder_of(bundle: Bundle) -> Folder:
+    """What folds: the bundle, with what was fitted for it, if it answers contacts, else the folder that comes along."""
+    return Folder(bundle) if TASK in bundle.records else Folder.load()
 
 
 def judged(split: str, limit: int | None = None) -> list[Chain]:

@@ -37,6 +37,7 @@ from anfinsen.data.batch import pack
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError
 from anfinsen.hub.body import bare
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.contacts import evidence
 from anfinsen.models.encoder import Encoder
@@ -92,13 +93,13 @@ class Pairs:
     touching: Truths
 
 
-def contact_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
-    """P@L and P@L/5 of `network`, called `model`, of the baselines, and the published ones; none without attention.
+def contact_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
+    """P@L and P@L/5 of the bundle's body, of the baselines, and the published ones; none without attention.
 
     `limit` draws so many targets at random, always the same ones. Raises `MissingDataError` where the structures are
     not here.
     """
-    twin = untrained(network)
+    twin = untrained(bundle.network)
     if twin is None:
         tell(f"{TASK} is passed over: this body gives no attention maps. Take our own encoder or an ESM-2.")
         return []
@@ -109,7 +110,7 @@ def contact_rows(network: Network, model: str, *, limit: int | None, tell: Tell)
         f"who knew every contact would reach {numpy.mean(touching):.3f} P@L."
     )
     candidates: dict[str, Describe] = {
-        model: attention_of(_encoder(network)),
+        bundle.label: attention_of(_encoder(bundle.network)),
         UNTRAINED: attention_of(_encoder(twin)),
         SEPARATION: lambda pairs: numpy.log(pairs.separation)[:, None],
     }

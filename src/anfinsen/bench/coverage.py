@@ -24,11 +24,11 @@ from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import TRAIN
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UnknownNameError
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.kinship.leaks import band_of
 from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.fast import quicken
-from anfinsen.models.network import Network
 from anfinsen.targets.base import COVERAGE
 from anfinsen.targets.coverage import DRAWS, EVERYONE, Redrawn, by_group, groups_of, redraw
 from anfinsen.tasks import TASKS, Task
@@ -46,13 +46,13 @@ _LEFT_OPEN = {
 }
 
 
-def coverage_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def coverage_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """A row for each task, and for each of its classes and bands of identity that has proteins enough."""
     rows: list[Score] = []
     for name in TASK_NAMES:
         task = TASKS[name]
-        if name not in network.heads:
-            tell(f"coverage: {model} does not answer '{name}'.")
+        if name not in bundle.network.heads:
+            tell(f"coverage: {bundle.label} does not answer '{name}'.")
             continue
         try:
             examples = held_out(task, limit or POOL)
@@ -60,15 +60,17 @@ def coverage_rows(network: Network, model: str, *, limit: int | None, tell: Tell
             tell(f"coverage: {error}")
             continue
         tell(f"coverage: {len(examples):,} held-out proteins of {name} are dealt {DRAWS} times.")
-        outputs = [one[name] for one in ask(quicken(network), [task], examples)]
+        outputs = [one[name] for one in ask(quicken(bundle.network), [task], examples)]
         redrawn = redraw(task.target, outputs, examples)
         tell(_spread(task, redrawn))
         groups = groups_of(examples, task.target.labels if task.target.kind == "label" else (), bands(task, examples))
         for group, estimate in by_group(redrawn, groups).items():
             split = SPLIT if group == EVERYONE else f"{SPLIT}, {group}"
-            rows.append(Question(TRAIN, name, task.table.name, split, "coverage").row(model, estimate))
+            rows.append(Question(TRAIN, name, task.table.name, split, "coverage").row(bundle.label, estimate))
     if not rows:
-        raise UnknownNameError(f"task in '{model}' whose coverage is measured", TASK_NAMES[0], network.heads)
+        raise UnknownNameError(
+            f"task in '{bundle.label}' whose coverage is measured", TASK_NAMES[0], bundle.network.heads
+        )
     return rows
 
 

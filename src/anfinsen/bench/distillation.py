@@ -20,7 +20,6 @@ from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UnknownNameError
 from anfinsen.hub.bundle import EMBEDDED, WEIGHTS, Bundle, default_bundle
 from anfinsen.hub.record import Score
-from anfinsen.models.network import Network
 from anfinsen.tasks import TASKS, Task
 from anfinsen.training.distill import TAUGHT_BY
 from anfinsen.training.meter import Comparison, compare
@@ -32,7 +31,7 @@ TASKS_OF_SUITE = ("localization", "secondary-structure")
 """The tasks on which a student must show what it saves."""
 
 
-def student_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def student_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The study: the shipped student beside its teacher, the embedded bundle, whose network is asked about."""
     if not (STUDENT / "bundle.json").is_file():
         raise MissingDataError(
@@ -41,12 +40,12 @@ def student_rows(network: Network, model: str, *, limit: int | None, tell: Tell)
             f"runs/half/bundle at {STUDENT}.",
         )
     teacher, student = Bundle.load(default_bundle()), Bundle.load(STUDENT)
-    if model != teacher.label:
-        raise UnknownNameError("teacher of the student that comes with the package", model, [teacher.label])
+    if bundle.label != teacher.label:
+        raise UnknownNameError("teacher of the student that comes with the package", bundle.label, [teacher.label])
     taught = student.provenance.get(TAUGHT_BY, "")
     if not taught.endswith(teacher.sha256):
         tell(f"distillation: '{student.name}' was taught by {taught or 'nobody it names'}, an older teacher than this.")
-    teacher.network = network
+    teacher.network = bundle.network
     tasks = [TASKS[name] for name in TASKS_OF_SUITE if name in student.records and name in teacher.records]
     return distillation_rows(teacher, student, tasks, limit=limit, tell=tell)
 

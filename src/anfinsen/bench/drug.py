@@ -8,6 +8,8 @@ KronRLS                    a ridge over products of likenesses (Pahikkala et al.
                            the drugs' likeness squared, so that only close ones count
 mean                       one number for all
 
+Where both sides are known two more rows say what the graph network answers alone, and what the rest does without it.
+
 In Davis as it is shared, 81 of the 442 targets (mutants, phosphorylated forms) stand under 18 shared sequences. The
 model tells them apart by their other measurements, which a network that reads sequences cannot; the row 'by sequence'
 is what it says when it is told the sequence alone, and is the one to compare with published figures.
@@ -20,6 +22,8 @@ are the same for every table and split.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -27,6 +31,7 @@ from numpy.typing import NDArray
 
 from anfinsen.bench.study import Question, Tell
 from anfinsen.errors import UndefinedScoreError
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder
 from anfinsen.kinship.splits import TEST, TRAIN, VALID, Places
@@ -36,13 +41,18 @@ from anfinsen.models.network import Network
 from anfinsen.sets.affinity import DAVIS, KIBA, OFFICIAL, SPLITS, AffinityTable, split
 from anfinsen.tasks.affinity import NAME, PUBLISHED, SCORES, gain, measure_pairs
 from anfinsen.training.affinity import AffinityConfig, fit
-from anfinsen.training.affinity_bundle import Prepared, prepare
+from anfinsen.training.affinity_bundle import STRETCHES, Prepared, prepare
+from anfinsen.training.affinity_network import NetworkConfig
 
 SUITE = "drug"
 POSED: Mapping[str, Regime] = dict(zip(SPLITS, REGIMES, strict=True))
 """What is known of the two sides of a test pair, by split."""
 MODEL, BY_SEQUENCE = "model", ", by sequence"
 """How our rows begin and, where it is told only a protein's sequence, end."""
+ALONE, WITHOUT = ", graph network alone", ", without the graph network"
+"""How our rows end where one voice answers alone, or is not heard."""
+QUICK = NetworkConfig(steps=200)
+"""The graph network of a quick look."""
 _NEAREST = 5
 _RIDGES = ("KronRLS", "KronRLS, likeness squared")
 _BLOCK = 64
@@ -50,31 +60,37 @@ _BLOCK = 64
 Floats = NDArray[numpy.float64]
 
 
-def davis_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
-    """The rows of Davis; a quick look (`limit`) takes its official split alone. About two minutes on one core."""
-    return _table_rows(DAVIS, network, model, limit, tell)
+def davis_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
+    """The rows of Davis; a quick look (`limit`) takes its official split alone."""
+    return _table_rows(DAVIS, bundle.network, bundle.label, limit, tell)
 
 
-def kiba_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def kiba_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of KIBA; a quick look (`limit`) takes its official split alone."""
-    return _table_rows(KIBA, network, model, limit, tell)
+    return _table_rows(KIBA, bundle.network, bundle.label, limit, tell)
 
 
 def _table_rows(table: AffinityTable, network: Network, model: str, limit: int | None, tell: Tell) -> list[Score]:
-    ready = prepare(table.load(), Embedder(network, name=model, sha256="", per="protein"), tell)
+    embedder = Embedder(network, name=model, sha256="", per="residue")
+    ready = prepare(table.load(), embedder, tell, stretches=STRETCHES)
+    config = AffinityConfig(network=QUICK) if limit else AffinityConfig()
     rows: list[Score] = []
     for kind in SPLITS[: 1 if limit else None]:
-        rows += _split_rows(table, ready, kind, f"{model} affinity", tell)
+        rows += split_rows(table, ready, kind, f"{model} affinity", tell, config=config)
     return rows
 
 
-def _split_rows(table: AffinityTable, ready: Prepared, kind: str, model: str, tell: Tell) -> list[Score]:
+def split_rows(
+    table: AffinityTable, ready: Prepared, kind: str, model: str, tell: Tell, *, config: AffinityConfig,
+    folder: Path | None = None,
+) -> list[Score]:  # fmt: skip
+    """The rows of one split; in `folder` the graph networks keep what they have learnt so far."""
     found, dealt = ready.found, split(ready.found, kind)
     for sentence in dealt.told:
         tell(f"{table.name}, {kind}: {sentence}")
     taught, asked = numpy.flatnonzero(numpy.isin(dealt.names, (TRAIN, VALID))), dealt.rows(TEST)
     tell(f"{table.name}, {kind}: learns from {len(taught):,} pairs, answers {len(asked):,}.")
-    said, coverage = answers(ready, taught, asked, POSED[kind], tell)
+    said, coverage = answers(ready, taught, asked, POSED[kind], tell, config=config, folder=folder)
     said = named(said, model)
     rows = []
     sides = found.drug[asked], found.protein[asked]
@@ -86,7 +102,9 @@ def _split_rows(table: AffinityTable, ready: Prepared, kind: str, model: str, te
                 rows.append(question.row(who, measure_pairs(metric, found.value[asked], value, *sides)))
             except UndefinedScoreError as error:
                 tell(f"{name}, {who}: {error}")
-        for rival in _RIDGES:
+        for rival in (*_RIDGES, model + WITHOUT):
+            if rival not in said:
+                continue
             more = gain(metric, found.value[asked], said[model], said[rival], *sides)
             tell(f"{name}, {metric}: {more.value:.3f} ({more.low:.3f} to {more.high:.3f}) better than {rival}, paired.")
         quoted = [one for one in PUBLISHED.get(table.name, ()) if one.split == kind and one.metric == metric]
@@ -102,12 +120,13 @@ def named(said: Mapping[str, Floats], model: str) -> dict[str, Floats]:
 
 
 def answers(
-    ready: Prepared, taught: Places, asked: Places, regime: Regime, tell: Tell
-) -> tuple[dict[str, Floats], NDArray[numpy.bool_]]:
+    ready: Prepared, taught: Places, asked: Places, regime: Regime, tell: Tell, *, config: AffinityConfig | None = None,
+    folder: Path | None = None,
+) -> tuple[dict[str, Floats], NDArray[numpy.bool_]]:  # fmt: skip
     """What the model and each rival say of the asked pairs, and whether the model's interval holds the truth."""
     found, sides = ready.found, ready.sides
     known = found.drug[taught], found.protein[taught], found.value[taught]
-    model = fit(sides, *known, config=AffinityConfig(), regimes=(regime,), tell=tell)
+    model = fit(sides, *known, config=config or AffinityConfig(), regimes=(regime,), folder=folder, tell=tell)
     drugs, drug = numpy.unique(found.drug[asked], return_inverse=True)
     proteins, protein = numpy.unique(found.protein[asked], return_inverse=True)
     owns = _places(drugs, numpy.unique(known[0])), _places(proteins, numpy.unique(known[1]))
@@ -115,6 +134,10 @@ def answers(
     pairs = numpy.stack((drug, protein), 1)
     ours = model.predict(one, other, pairs, regime=regime)
     said = {MODEL: ours.value, **probes(model, one, other, pairs)}
+    if model.network is not None:
+        heard = numpy.nan_to_num(model.heard(owns[0][drug], owns[1][protein]))  # of a stranger it says the mean
+        said[f"{MODEL}{ALONE}"] = heard.astype(numpy.float64) + model.memory.mean
+        said[f"{MODEL}{WITHOUT}"] = replace(model, network=None).predict(one, other, pairs, regime=regime).value
     places: dict[str, int] = {}
     for place, at in enumerate(numpy.unique(known[1]).tolist()):
         places.setdefault(found.proteins[at].sequence, place)

@@ -30,10 +30,10 @@ from anfinsen.bench.contact_maps import ALONE, NEAREST, SPLITS, STRUCTURE, folde
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.example import Example
 from anfinsen.errors import UndefinedScoreError
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.fold import Builder, Fold
 from anfinsen.inference.predictor import Predictor
-from anfinsen.models.network import Network
 from anfinsen.sets.coordinates import Chain
 from anfinsen.sets.known_structures import KnownStructures
 from anfinsen.structure.frames import chain_of
@@ -74,10 +74,10 @@ for _name, (_meaning, _higher) in _MEANINGS.items():
     METRICS.add(_name, Metric(_name, _meaning, _rows_of(_name), _read, "no chain", higher_is_better=_higher))
 
 
-def fold_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
-    """lDDT-CA, TM-score and pLDDT error of the embedded folder, or of `network` if it folds, and of the baselines."""
+def fold_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
+    """lDDT-CA, TM-score and pLDDT error of the bundle if it folds, else of the embedded folder, and the baselines'."""
     known = training_structures()
-    builder, local = Builder(folder_of(network, model), known), by_secondary_structure()
+    builder, local = Builder(folder_of(bundle), known), by_secondary_structure()
     label = builder.folder.bundle.label
     rows: list[Score] = []
     for split in SPLITS:

@@ -19,16 +19,16 @@ from anfinsen import runtime
 from anfinsen.bench.contact_maps import STRUCTURE, judged
 from anfinsen.bench.study import Question, Tell
 from anfinsen.errors import AnfinsenError
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.distances import Folder
-from anfinsen.models.network import Network
 from anfinsen.targets.metrics import Estimate
 
 RESIDUES, CHAINS = 300, 3
 """Residues of a folded chain, and chains."""
 
 
-def cost_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def cost_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Seconds and megabytes of a fold with the embedded folder. About a minute."""
     sequences = long_chains()[: limit or CHAINS]
     label, costs = Folder.load().bundle.label, []

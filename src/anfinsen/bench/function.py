@@ -2,10 +2,12 @@
 
     frequency            how often each name holds among the training proteins, for every protein (CAFA's 'naive')
     composition          the mean over the training proteins that are most alike in residue shares and length
-    homology transfer    relatives vote for their names by the score of their alignment (DiamondScore of DeepGOPlus)
+    homology transfer    relatives vote for their names by the score of their alignment (DiamondScore of DeepGOPlus);
+                         they are looked for by shared words, as quick searches do
+    all aligned          the same with every training protein aligned, none passed over
 
-Each is a function (train, test, task) -> answers, fitted on the training split only. Homology transfer is the very
-voice that our own answers listen to (see `tasks.recall`), so what is gained over it is the network's.
+Each is a function (train, test, task) -> answers, fitted on the training split only. The last one is the very voice
+that our own answers listen to (see `tasks.recall`), so what is gained over it is the network's.
 """
 
 from __future__ import annotations
@@ -52,10 +54,20 @@ def by_features(features: Callable[[Sequence[Example]], Floats]) -> Callable[...
 
 
 def homology(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
-    """The names of a protein's relatives; none where no relative is found."""
+    """The names of the relatives that share words with a protein; none where no relative is found."""
+    recalling, library = _library(train, task)
+    return [_answer(recalling.quick(library, example.protein.sequence), task) for example in test]
+
+
+def all_aligned(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
+    """The names of a protein's relatives among all training proteins."""
+    recalling, library = _library(train, task)
+    return [_answer(recalling.votes(library, library.kin(example.protein.sequence)), task) for example in test]
+
+
+def _library(train: Sequence[Example], task: Task) -> tuple[RecallingTask, Library]:
     recalling = cast(RecallingTask, task)
-    library = Library.of([example.protein for example in train], [recalling.places(example) for example in train])
-    return [_answer(recalling.asked(library, example.protein.sequence)[0], task) for example in test]
+    return recalling, Library.of([one.protein for one in train], [recalling.places(one) for one in train])
 
 
 def _truth(train: Sequence[Example], task: Task) -> Floats:

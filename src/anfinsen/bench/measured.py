@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import TRAIN
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.measured import Table, try_folds
 from anfinsen.inference.scan import scan_with
-from anfinsen.models.network import Network
 from anfinsen.sets.assays import GFP, PABP_SINGLES, TEM1, read_scan
 from anfinsen.structure.protein import Protein
 
@@ -21,16 +21,16 @@ DRAWN = 5000
 """Variants of one experiment at most."""
 
 
-def measured_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def measured_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Spearman of the learned scan, the scan alone and the mean of each position, variants or positions left out."""
     rows: list[Score] = []
     for assay in (TEM1, PABP_SINGLES, GFP):
         measured = read_scan(assay, min(limit or DRAWN, DRAWN))
         tell(f"measured: {len(measured.variants):,} variants of {assay.split}.")
-        scan = scan_with(network, Protein(assay.split, measured.wild_type))
+        scan = scan_with(bundle.network, Protein(assay.split, measured.wild_type))
         for trial in try_folds(scan, Table(measured.variants, measured.effects, ())):
             question = Question(TRAIN, "masked", assay.table.name, f"{assay.split}, {trial.name}", "spearman")
-            names = {"learned": f"{model}, scan with data", "zero-shot": "scan without data"}
+            names = {"learned": f"{bundle.label}, scan with data", "zero-shot": "scan without data"}
             rows += [question.row(names.get(name, name), one) for name, one in trial.estimates.items()]
             if trial.name == "random folds":
                 rows += [question.published(name, value) for name, value in assay.supervised]

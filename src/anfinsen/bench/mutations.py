@@ -33,8 +33,10 @@ from anfinsen.data.substitutions import (
     state_terms,
     summed,
 )
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.variants import look_around
+from anfinsen.kinship.collection import Collection
 from anfinsen.kinship.splits import NAMES, TEST
 from anfinsen.models.network import Network
 from anfinsen.sets.assays import BGL3, GFP, Change, Measured, deal, read_changes, read_scan
@@ -62,6 +64,18 @@ EFFECT_CANDIDATES: tuple[tuple[str, ...], ...] = (
     ("relatives", "size and water", "language model", "conservation"),
     ("relatives", "size and water", "residues", "language model", "conservation"),
 )
+FAMILY_CANDIDATES: tuple[tuple[str, ...], ...] = (
+    ("family",),
+    ("family", "size and water"),
+    ("family", "relatives"),
+    ("family", "relatives", "size and water"),
+    ("family", "size and water", "residues"),
+    ("family", "size and water", "residues", "conservation"),
+    ("family", "relatives", "size and water", "residues"),
+    ("family", "relatives", "size and water", "residues", "conservation"),
+    ("family", "size and water", "residues", "language model", "conservation"),
+)
+"""Where relatives are at hand; the first is the site-independent model alone."""
 STATE_RIDGE, EFFECT_RIDGE = (1.0, 10.0, 100.0), (100.0, 300.0, 1000.0)
 FOLDS, SEEDS, MOST, DRAWN = 5, 4, 30, 3000
 """Folds of families, how often they are dealt anew, variants at which a family's weight stops, variants of a scan."""
@@ -156,9 +170,9 @@ def fit_stability(data: Stability, about: Mapping[str, Any]) -> Fitted:
     return Fitted(weights, tuple((f"{' + '.join(one)}, ridge {at:g}", score) for (one, at), score in scores.items()))
 
 
-def stability_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def stability_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Pearson, Spearman and RMSE on the families kept for the test, with intervals drawn over families."""
-    data = read_stability(network, tell, asked=(TEST,))
+    data = read_stability(bundle.network, tell, asked=(TEST,))
     test, known = numpy.flatnonzero(data.split == TEST)[:limit], numpy.flatnonzero(data.split != TEST)
     truth, member, worth = data.ddg, data.family, _balance(data.family[known])
     weights = stability_weights()
@@ -166,7 +180,7 @@ def stability_rows(network: Network, model: str, *, limit: int | None, tell: Tel
     swaps = numpy.hstack([swaps, numpy.array([[len(change.variant)] for change in data.changes])])
     both = data.matrix(("size and water",))
     answers = {
-        model: numpy.array([float(weights(terms)) for terms in data.terms]),
+        bundle.label: numpy.array([float(weights(terms)) for terms in data.terms]),
         "mean": numpy.full(len(truth), truth[known].mean()),
         "BLOSUM62 ridge": swaps @ _ridge(swaps[known], truth[known], worth, 1.0),
         "volume + hydrophobicity": both @ _ridge(both[known], truth[known], worth, 1.0),
@@ -267,13 +281,19 @@ class Lesson:
     effects: Floats
 
 
-def read_lessons(network: Network, tell: Tell) -> list[Lesson]:
-    """GFP and Bgl3, unrelated to the proteins that are judged; ddG asks another question and has weights of its own."""
+def read_lessons(network: Network, tell: Tell, collection: Collection | None = None) -> list[Lesson]:
+    """GFP and Bgl3, unrelated to the proteins that are judged; ddG asks another question and has weights of its own.
+
+    Their families are looked up where a collection of sequences is given.
+    """
     lessons = []
     for assay in (BGL3, GFP):
         scan = read_scan(assay, DRAWN, most_changes=2)
         tell(f"scans: {len(scan.variants):,} variants of {assay.split}.")
-        lessons.append(Lesson(assay.split, variant_terms(scan, look_around(network, scan.wild_type)), scan.effects))
+        around = look_around(network, scan.wild_type)
+        if collection is not None:
+            around = around.with_family(collection.family(scan.wild_type).log_odds)
+        lessons.append(Lesson(assay.split, variant_terms(scan, around), scan.effects))
     return lessons
 
 
@@ -293,10 +313,15 @@ def variant_terms(scan: Measured, around: Surroundings, places: Sequence[int] | 
     return found
 
 
-def fit_effects(lessons: Sequence[Lesson], heads: Sequence[str], about: Mapping[str, Any]) -> Fitted:
+def fit_effects(
+    lessons: Sequence[Lesson],
+    heads: Sequence[str],
+    about: Mapping[str, Any],
+    candidates: Sequence[tuple[str, ...]] = EFFECT_CANDIDATES,
+) -> Fitted:
     """Choose groups by leaving out one lesson at a time, then fit on all; heads that are not there are not offered."""
     scores: dict[tuple[tuple[str, ...], float], float] = {}
-    offered = [one for one in EFFECT_CANDIDATES if "conservation" in heads or "conservation" not in one]
+    offered = [one for one in candidates if "conservation" in heads or "conservation" not in one]
     for groups in offered:
         for strength in EFFECT_RIDGE:
             trial = _split(_fit_lessons(lessons, groups, strength), groups, lessons[0].terms)

@@ -23,7 +23,6 @@ from anfinsen.hub.body import body_hash
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.predictor import Predictor
-from anfinsen.models.network import Network
 from anfinsen.targets.metrics import Estimate
 from anfinsen.tasks import TASKS
 
@@ -34,16 +33,16 @@ ONE_EACH = "a pass for each task"
 _SEED = 300
 
 
-def one_pass_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def one_pass_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Seconds for all answers about one protein, in one pass and in a pass for each task; `limit` takes fewer."""
-    bundle = Bundle.load(default_bundle())
-    if body_hash(bundle.network.body) != body_hash(network.body):
+    embedded = Bundle.load(default_bundle())
+    if body_hash(embedded.network.body) != body_hash(bundle.network.body):
         tell("one-pass is passed over: it asks the model that comes with the package.")
         return []
-    together = Predictor(bundle)
-    alone = [Predictor(bundle, [task.name]) for task in together.tasks]
+    together = Predictor(embedded)
+    alone = [Predictor(embedded, [task.name]) for task in together.tasks]
     proteins = _proteins(limit or PROTEINS)
-    ways = {model: [together], ONE_EACH: alone}
+    ways = {bundle.label: [together], ONE_EACH: alone}
     seconds = _seconds(ways, proteins)
     asked = Question(
         SPEED, "one-pass", TASKS["masked"].table.name, f"{len(alone)} tasks, {SHORTEST}-{LONGEST} residues", "seconds"

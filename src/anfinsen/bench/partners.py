@@ -38,6 +38,7 @@ from anfinsen.data.address import cache_folder
 from anfinsen.data.example import Example, proteins_of
 from anfinsen.errors import MissingDataError
 from anfinsen.hub.body import body_hash
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.acquaintance import CIRCLES
 from anfinsen.models.heads import joined
@@ -108,20 +109,20 @@ class Sitting:
     """The share of the test's pairs that meet, where its makers say so."""
 
 
-def partner_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def partner_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of every table that is here; `limit` takes so many pairs of each and is a quick look."""
     rows: list[Score] = []
     said: dict[str, list[tuple[Sitting, Said]]] = {}
-    sha256 = body_hash(network.body)
+    sha256 = body_hash(bundle.network.body)
     kept = cache_folder() / f"windows-{sha256[:16]}.h5"
     for sitting in sittings(limit, tell):
         everyone = proteins_of([*sitting.train, *sitting.test])
         # by the body alone: bundles that share it share its states
-        states = kept_states(network, sha256, sha256, everyone, kept)
+        states = kept_states(bundle.network, sha256, sha256, everyone, kept)
         tell(f"{sitting.split}: learns from {len(sitting.train):,} pairs, answers {len(sitting.test):,}.")
-        said.setdefault(sitting.split, []).append((sitting, answers(network, sitting, states, tell)))
+        said.setdefault(sitting.split, []).append((sitting, answers(bundle.network, sitting, states, tell)))
     for parts in said.values():
-        rows += _scored(parts, model)
+        rows += _scored(parts, bundle.label)
     return rows
 
 

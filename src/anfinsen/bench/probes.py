@@ -32,6 +32,7 @@ from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.batch import pack
 from anfinsen.data.composition import composition
 from anfinsen.data.example import Example
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
 from anfinsen.targets.base import UNKNOWN, Answer
@@ -75,7 +76,7 @@ LINEAR = (("linear probe on ProtT5", 0.81), ("linear probe on ProtBert", 0.74), 
 PROBES = (Probe("secondary-structure", "Q3", 300, 100), Probe("localization", "Q10", 1000, 300, LINEAR))
 
 
-def probe_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def probe_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of both probes; `limit` draws so many proteins of each split."""
     rows: list[Score] = []
     for probe in PROBES:
@@ -85,7 +86,7 @@ def probe_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -
             split: _draw(task, split, min(filter(None, (count, limit)), default=None))
             for split, count in splits.items()
         }
-        for name, describe in _candidates(task, network, model).items():
+        for name, describe in _candidates(task, bundle.network, bundle.label).items():
             tell(f"probes: {name} learns {task.name} from {len(drawn['train']):,} proteins.")
             answers = answer_probe(task, describe, drawn)
             for split, said in answers.items():

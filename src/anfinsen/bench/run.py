@@ -1,16 +1,16 @@
 """The benchmark: our answers, simple baselines and published figures, scored by one ruler and written as rows.
 
     names -> exams -> for each test split: the model and the baselines answer -> measured -> rows of `Score`
-          -> studies -> the network itself is looked at                               -> rows of `Score`
+          -> studies -> the bundle itself is looked at                                -> rows of `Score`
 
 No figure stands alone: every row of ours has n, a 95 % interval and its split, and the baselines' rows beside it.
-What answers is given by the caller; the network is only handed on to the studies.
+What answers is given by the caller; the bundle is only handed on to the studies.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -22,9 +22,8 @@ from anfinsen.bench.study import Tell
 from anfinsen.bench.suite import Exam, Study, sittings
 from anfinsen.data.example import Example
 from anfinsen.errors import AnfinsenError, MissingDataError, UndefinedScoreError, UnknownNameError, UsageError
-from anfinsen.hub.bundle import MASKED
+from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.hub.record import OURS, Score
-from anfinsen.models.network import Network
 from anfinsen.targets.base import Answer
 from anfinsen.targets.metrics import measure
 from anfinsen.tasks.base import Task
@@ -41,17 +40,15 @@ def run(
     answer: AnswerAll,
     *,
     model: str,
-    network: Network | None = None,
-    taught: Collection[str] = (),
+    bundle: Bundle | None = None,
     limit: int | None = None,
     tell: Tell = lambda sentence: None,
 ) -> tuple[list[Score], list[AnfinsenError]]:
     """Score a model on suites, tasks or studies (all but slow ones if none is named): rows, and what was passed over.
 
-    `answer` sits the exams, `network` is looked at by the studies, which are left out where there is none; `taught`
-    are the tasks whose labels its body has learnt. What has no table here, or is refused with an UnknownNameError, is
-    passed over; the others go on. `limit` draws so many test proteins at random, always the same ones. `tell` also
-    hears why a row is missing.
+    `answer` sits the exams, `bundle` is looked at by the studies, which are left out where there is none. What has no
+    table here, or is refused with an UnknownNameError, is passed over; the others go on. `limit` draws so many test
+    proteins at random, always the same ones. `tell` also hears why a row is missing.
     """
     if not model.startswith(OURS):
         raise UsageError(f"'{model}' could be a baseline.", remedy=f"Give the model a name that begins with '{OURS}'.")
@@ -63,22 +60,21 @@ def run(
         try:
             if isinstance(sitting, Exam):
                 rows += _sit(sitting, answer, model, limit, tell)
-            elif network is not None:
-                rows += _look(sitting, network, model, taught, limit, tell)
+            elif bundle is not None:
+                rows += _look(sitting, bundle, limit, tell)
         except (MissingDataError, UnknownNameError) as error:
             tell(f"{sitting.name} is passed over: {error}")
             missing.append(error)
     return rows, missing
 
 
-def _look(
-    study: Study, network: Network, model: str, taught: Collection[str], limit: int | None, tell: Tell
-) -> list[Score]:
+def _look(study: Study, bundle: Bundle, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of one study, and a word about labels that the body has seen before it was asked to guess them."""
-    rows = study.load()(network, model, limit=limit, tell=tell)
-    for task in sorted({row.task for row in rows} & set(taught) - {MASKED}):
+    rows = study.load()(bundle, limit=limit, tell=tell)
+    for task in sorted({row.task for row in rows} & set(bundle.taught) - {MASKED}):
         tell(
-            f"{study.name}: the body of {model} learnt from labels of '{task}' too, so it did not find this out alone."
+            f"{study.name}: the body of {bundle.label} learnt from labels of '{task}' too, so it did not find this out "
+            "alone."
         )
     return rows
 

@@ -65,13 +65,13 @@ class Job:
     needs_ray: bool = True
 
 
-def scale_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def scale_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """All rows of the benchmark; `limit` takes fewer items and one round, for a quick look."""
     rounds = ROUNDS if limit is None else 1
     rows: list[Score] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Bundle("scaled", Network(bare(network.body), {})).save(folder / "bundle")
+        Bundle("scaled", Network(bare(bundle.network.body), {})).save(folder / "bundle")
         chains = _proteins(limit or PROTEINS)
         (folder / "sequences.txt").write_text("\n".join(chains), encoding="ascii")
         jobs = [_embed(folder, chains)]

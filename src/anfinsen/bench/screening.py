@@ -33,9 +33,9 @@ from anfinsen.drug.features import fingerprints, likeness
 from anfinsen.drug.molecule import Formula, Molecule
 from anfinsen.drug.properties import simple_properties
 from anfinsen.errors import MissingDataError, UndefinedScoreError
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.screening import Screener, open_predictor
-from anfinsen.models.network import Network
 from anfinsen.reading.kept import Shelf, kept_folder
 from anfinsen.sandbox import run_limited
 from anfinsen.sets.screening import DECOYS, SETS, Target, load_targets
@@ -69,7 +69,7 @@ class Judged:
         return SCORES[metric](active, self.said[who][self.kept], weight)
 
 
-def screening_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def screening_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of every list; `limit` draws so few molecules a target."""
     rows: list[Score] = []
     missing = None
@@ -82,7 +82,7 @@ def screening_rows(network: Network, model: str, *, limit: int | None, tell: Tel
             missing = error
             continue
         tell(f"{name}: {len(targets)} targets; without a sequence here, so left out: {', '.join(left) or 'none'}.")
-        judged = judge(targets, predictor, f"{model} affinity")
+        judged = judge(targets, predictor, f"{bundle.label} affinity")
         out = sum(int((~one.kept).sum()) for one in judged)
         asked = sum(len(one.kept) for one in judged)
         tell(f"{name}: {asked:,} molecules; {out} told, taught or refused, so not judged.")
@@ -160,7 +160,7 @@ def _rows(name: str, split: str, judged: Sequence[Judged], tell: Tell) -> list[S
     return rows
 
 
-def rate_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def rate_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Molecules a second, first with chemistry and then from what was kept: the median of six blocks and its ends."""
     size = min(limit or RATE, RATE)
     targets, _ = load_targets("dude", decoys=(ROUNDS + 1) * size)
@@ -181,7 +181,7 @@ def rate_rows(network: Network, model: str, *, limit: int | None, tell: Tell) ->
             tell(f"{target.name}, {split}: {len(rates)} blocks of {size:,} molecules.")
             question = Question(SUITE, NAME, "dude", split, "molecules_per_s")
             ends = Estimate(median(rates), rates[0], rates[-1], size * len(rates))
-            rows.append(question.row(f"{model} affinity", ends))
+            rows.append(question.row(f"{bundle.label} affinity", ends))
     return rows
 
 

@@ -28,6 +28,7 @@ from anfinsen.bench.study import Question, Tell
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example
 from anfinsen.hub.body import bare
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.frozen import FrozenBody
 from anfinsen.models.graph import GraphHead, Net
@@ -94,13 +95,13 @@ ARMS: Mapping[str, Callable[[int], nn.Module]] = {
 """The arms by name; each takes the width of the states."""
 
 
-def scale_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def scale_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """AUPR and MCC of the four arms on the test structures. About a quarter of an hour on one core."""
     task, train = alone(DRUG, [example_of(one) for one in load_holo("train") if len(one.protein) <= LONGEST])
     train = drawn(train, limit)
     valid, test = ([only(example_of(one), DRUG) for one in load_holo(split)] for split in ("valid", "test"))
     test = drawn(test, limit)
-    body = FrozenBody(bare(network.body))
+    body = FrozenBody(bare(bundle.network.body))
     config = CONFIG if limit is None else CONFIG.replaced(steps=CONFIG.steps // 20)  # a quick look
     told: dict[str, list[Answer]] = {}
     for name, make in ARMS.items():

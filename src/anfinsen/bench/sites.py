@@ -8,7 +8,7 @@
 Whoever makes pockets makes them by the same geometry, and differs only in what residues tell it: the network on the
 structure, the network on the sequence alone, the relative that aligns best, or nothing (shape alone). Residues are also
 asked with the contacts that the folder predicts. Intervals draw proteins. Published figures of pockets are of other
-sets of structures and say so. It is the embedded bundle that is judged.
+sets of structures and say so. A bundle that does not answer sites is not judged: the embedded one is.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from anfinsen.hub.record import OURS, Score
 from anfinsen.inference.distances import Folder
 from anfinsen.inference.predictor import answer
 from anfinsen.inference.sites import EMBEDDED, IN_SPACE, NEVER, RIGHT, evidence, facing
-from anfinsen.models.network import Network
 from anfinsen.sets.holo import SITES, Holo, load_holo
 from anfinsen.structure.pockets import Cavities, Pocket, faced, find_cavities, gather
 from anfinsen.targets.base import Answer
@@ -59,12 +58,12 @@ Floats = NDArray[numpy.floating[Any]]
 Answers = Sequence[Answer]
 
 
-def site_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def site_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """All rows of sites that a bundle can answer; `limit` draws so many chains of each test. About three minutes."""
-    bundle = Bundle.load(EMBEDDED)
+    judged = bundle if TASK.name in bundle.records else Bundle.load(EMBEDDED)
     return [
-        *residue_rows(bundle, limit=limit, tell=tell),
-        *pocket_rows(bundle, limit=limit, tell=tell),
+        *residue_rows(judged, limit=limit, tell=tell),
+        *pocket_rows(judged, limit=limit, tell=tell),
         *interface_rows(Bundle.load(default_bundle())),
     ]
 

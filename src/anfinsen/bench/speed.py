@@ -30,9 +30,10 @@ from anfinsen import runtime
 from anfinsen.bench.contenders import CONTENDERS, FIRST, Contender, Read, States
 from anfinsen.errors import AnfinsenError
 from anfinsen.hub.body import bare, write_body
-from anfinsen.hub.record import OURS, Score
+from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import Score
 from anfinsen.models.encoder import Encoder, EncoderConfig
-from anfinsen.models.network import NativeBody, Network
+from anfinsen.models.network import NativeBody
 from anfinsen.models.product import Product, ways
 from anfinsen.tasks import TASKS
 
@@ -52,9 +53,9 @@ _SEQUENCES = "sequences.txt"
 Tell = Callable[[str], None]
 
 
-def speed_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def speed_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """All rows of the speed benchmark for our own encoder; `limit` takes fewer proteins, for a quick look."""
-    body = bare(network.body)
+    body = bare(bundle.network.body)
     if not isinstance(body, NativeBody):
         tell("speed is passed over: the body is not our own encoder, and there is nothing to compare.")
         return []
@@ -68,7 +69,7 @@ def speed_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -
                 tell(f"{one.name} does not take part; install {' and '.join(one.packages)} to see it.")
         present = [one for one in CONTENDERS if one.is_installed]
         readers = {one.name: one.open(folder) for one in present}
-        rows = _Rows(model, len(sequences))
+        rows = _Rows(bundle.label, len(sequences))
         rows.add_deviations(present, readers, sequences)
         rows.add_times(present, *_rounds(present, readers, sequences, cast(Encoder, body.encoder).config, tell))
         for one in present:
@@ -82,7 +83,7 @@ class _Rows:
 
     def __init__(self, model: str, count: int) -> None:
         self.rows: list[Score] = []
-        self._model = model if model.startswith(OURS) else f"{OURS} {model}"
+        self._model = model
         self._count = count
 
     def add(self, one: Contender, metric: str, values: Sequence[float]) -> None:

@@ -1,6 +1,6 @@
 """A study: a question about the language model itself, which is no task with a head of its own.
 
-    (network, the model's name) -> rows of `Score`: ours, simple rivals, the same network untrained, published figures
+    bundle -> rows of `Score`: ours, simple rivals, the same network untrained, published figures
 
 An exam asks a task's head; a study looks at what the body knows before any head has learnt. Here stands what studies
 share: their shape, how a row is made, and the untrained twin that shows what the architecture alone is worth.
@@ -15,7 +15,7 @@ from typing import Protocol, cast
 import torch
 
 from anfinsen.hub.body import bare
-from anfinsen.hub.bundle import MASKED
+from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.network import NativeBody, Network
@@ -29,9 +29,9 @@ _SEED = 1
 
 
 class StudyRows(Protocol):
-    """What a study is: a network and what it is called -> rows; `limit` makes it a quick look."""
+    """What a study is: a bundle -> rows, its own under its label; `limit` makes it a quick look."""
 
-    def __call__(self, network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]: ...
+    def __call__(self, bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]: ...
 
 
 @dataclass(frozen=True)

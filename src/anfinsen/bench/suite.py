@@ -75,6 +75,7 @@ STUDIES = (
     Study(TRAIN, "gb1", "anfinsen.bench.train:landscape_rows", is_slow=True),
     Study(TRAIN, "localization-modes", "anfinsen.bench.train:localization_rows", is_slow=True),
     Study(SEQUENCE, "stability-change", "anfinsen.bench.mutations:stability_rows"),
+    Study(SEQUENCE, "relatives", "anfinsen.bench.relatives:relatives_rows", is_slow=True),
     Study(TRAIN, "measured", "anfinsen.bench.measured:measured_rows", is_slow=True),
     Study(TRAIN, "coverage", "anfinsen.bench.coverage:coverage_rows", is_slow=True),
     Study(TRAIN, "distillation", "anfinsen.bench.distillation:student_rows", is_slow=True),

@@ -51,10 +51,10 @@ PROTEINS = {"train": 800, "valid": 150, "test": 500}
 _SEED = 1
 
 
-def landscape_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def landscape_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """GB1: Spearman of each mode on each FLIP split, the ridge and the published figures beside it."""
     rows: list[Score] = []
-    body = _start(network, model)
+    body = _start(bundle)
     for split, quoted in PUBLISHED.items():
         task = landscape(split, limit)
         train, test = task.examples("train"), task.examples("test")
@@ -62,11 +62,13 @@ def landscape_rows(network: Network, model: str, *, limit: int | None, tell: Tel
         start = replace(body, network=Network(body.network.body, {NAME: task.shape}).eval())
         begin_with_ridge(cast(PooledHead, start.network.heads[NAME]), task)
         simple = [(RIDGE, ridge(train, test))]
-        rows += _mode_rows(task, start, f"{split} {{}}", model, simple, quoted, tokens=2048, limit=limit, tell=tell)
+        rows += _mode_rows(
+            task, start, f"{split} {{}}", bundle.label, simple, quoted, tokens=2048, limit=limit, tell=tell
+        )
     return rows
 
 
-def localization_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def localization_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Localization on a part of its table: accuracy of each mode, and the usual baselines, fitted on that part."""
     task = part_of(TASKS["localization"], limit)
     train, test = task.examples("train"), task.examples("test")
@@ -76,7 +78,7 @@ def localization_rows(network: Network, model: str, *, limit: int | None, tell: 
     )
     asked = [replace(example, value=None) for example in test]
     simple = [(one.name, one.answer(train, asked, task)) for one in baselines_for(task)]
-    return _mode_rows(task, _start(network, model), "test {}", model, simple, {}, tokens=4096, limit=limit, tell=tell)
+    return _mode_rows(task, _start(bundle), "test {}", bundle.label, simple, {}, tokens=4096, limit=limit, tell=tell)
 
 
 def part_of(task: Task, limit: int | None = None) -> Task:
@@ -163,6 +165,6 @@ def recipe(mode: Mode, tokens: int, limit: int | None = None) -> Recipe:
     )
 
 
-def _start(network: Network, model: str) -> Bundle:
+def _start(bundle: Bundle) -> Bundle:
     """The body alone, without heads; it remembers its states, so that frozen trials of several splits share them."""
-    return Bundle(model, Network(resting(network.body), {}).eval())
+    return Bundle(bundle.label, Network(resting(bundle.network.body), {}).eval())

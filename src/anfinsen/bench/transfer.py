@@ -34,6 +34,7 @@ from anfinsen.data.batch import Stream, crop
 from anfinsen.data.example import Example
 from anfinsen.distributed.strategy import Strategy
 from anfinsen.hub.body import bare
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.network import Network
 from anfinsen.targets.base import Answer
@@ -89,13 +90,13 @@ class Proteins:
     test: Sequence[Example]
 
 
-def transfer_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def transfer_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Both arms at every share of the labels of two tasks, and the factor; `limit` draws so many of each split."""
-    scratch = untrained(network)
+    scratch = untrained(bundle.network)
     if scratch is None:
         tell("transfer: only an encoder of our own can be trained from scratch, so there is no curve.")
         return []
-    arms = {model: bare(network.body), SCRATCH: bare(scratch.body)}
+    arms = {bundle.label: bare(bundle.network.body), SCRATCH: bare(scratch.body)}
     rows: list[Score] = []
     for ladder in LADDERS:
         task = TASKS[ladder.task]
@@ -104,13 +105,13 @@ def transfer_rows(network: Network, model: str, *, limit: int | None, tell: Tell
         for share in SHARES:
             few = proteins.train[: max(2, round(share * len(proteins.train)))]
             for name, body in arms.items():
-                learnt, is_gaining = learn(task, body, few, proteins.valid, RATES[name == model])
+                learnt, is_gaining = learn(task, body, few, proteins.valid, RATES[name == bundle.label])
                 curves[name].append(_answers(task, learnt, proteins.test))
                 estimate = measure(ladder.metric, proteins.test, curves[name][-1])
                 rows.append(ladder.question(share).row(name, estimate))
                 more = "; it was still gaining" if is_gaining else ""
                 tell(f"transfer: {task.name}, {len(few)} proteins, {name}: {ladder.metric} {estimate.value:.3f}{more}.")
-        rows.append(_factor_row(ladder, proteins.test, curves[model], curves[SCRATCH], model, tell))
+        rows.append(_factor_row(ladder, proteins.test, curves[bundle.label], curves[SCRATCH], bundle.label, tell))
     return rows
 
 

@@ -103,7 +103,7 @@ class Letters(nn.Module):
         return states[residue_places(lengths, tokens.device)], [length - 2 for length in lengths]
 
 
-def trunk_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def trunk_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """P@L and P@L/5 of each candidate on validation chains; `limit` makes fewer chains and a twentieth of the time."""
     chains = load_chains("valid", kinds=("bb5", "bb3"), representatives=True)
     chains = [chain for chain in chains if 60 <= len(chain) <= 250][: limit or CHAINS]
@@ -113,7 +113,7 @@ def trunk_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -
     assert isinstance(task, ContactsTask)  # the one task of its name
     examples = task.examples("train")
     for arm in ARMS:
-        rows += arm_rows(arm, network, model, pairs, examples, limit=limit, tell=tell)
+        rows += arm_rows(arm, bundle.network, bundle.label, pairs, examples, limit=limit, tell=tell)
     return rows
 
 

@@ -23,11 +23,11 @@ from anfinsen.bench.drug import MODEL, SUITE, Floats, named, probes
 from anfinsen.bench.study import Question, Tell
 from anfinsen.drug.features import fingerprints
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
+from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder
 from anfinsen.kinship.profile import near_twins
 from anfinsen.models.binding import BindingModel
-from anfinsen.models.network import Network
 from anfinsen.sets.affinity import DAVIS, FAMILY, KIBA
 from anfinsen.sets.binders import Series, bindingdb, biosnap, fep_series
 from anfinsen.structure.protein import Protein
@@ -49,9 +49,9 @@ Asked = Callable[[Sequence[Protein], Sequence[Molecule], NDArray[numpy.int64]], 
 """Proteins, molecules, pairs (P, 2) of a molecule and a protein -> what the model and its rivals say, each (P,)."""
 
 
-def unseen_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def unseen_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of both tables; a quick look (`limit`) learns from Davis alone."""
-    embedder = Embedder(network, name=model, sha256="", per="protein")
+    embedder = Embedder(bundle.network, name=bundle.label, sha256="", per="protein")
     series = fep_series(_FEWEST)
     ligands = read_known([text for one in series for text in one.smiles], is_judged=True)
     said: dict[str, list[Floats]] = {}
@@ -65,10 +65,10 @@ def unseen_rows(network: Network, model: str, *, limit: int | None, tell: Tell) 
         tell(f"{_FEP}: {len(there)} of {len(series)} series are of a protein that {name} holds, or of a twin of it.")
         asked = stranger(ready, embedder, tell)
         met |= {molecule.smiles for molecule in ready.molecules}
-        for who, values in _ranked(series, ligands, asked, f"{model} affinity, learnt from {name}").items():
-            said[who if who.startswith(model) else f"{who}, {name}"] = values
+        for who, values in _ranked(series, ligands, asked, f"{bundle.label} affinity, learnt from {name}").items():
+            said[who if who.startswith(bundle.label) else f"{who}, {name}"] = values
         if name == "BIOSNAP":
-            rows += _bindingdb_rows(ready, asked, f"{model} affinity, learnt from {name}", tell)
+            rows += _bindingdb_rows(ready, asked, f"{bundle.label} affinity, learnt from {name}", tell)
     said |= _simple(series, ligands)
     return [*fep_rows(series, ligands, said, met, kin, tell), *rows]
 

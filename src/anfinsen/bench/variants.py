@@ -3,12 +3,14 @@
     deep mutational scan -> variants -> masked marginals, summed -> Spearman against the measured effect
 
 The model's row is its masked marginals alone, to which nothing is fitted; the row with ', scan' is what `anfinsen scan`
-answers: their weighted sum with what is known without a network, fitted on other proteins (`bench/mutations.py`).
+answers: their weighted sum with what is known without a network, fitted on other proteins (`bench/mutations.py`). That
+with ', scan with relatives' is what `anfinsen scan --relatives` answers when it may search the corpus on which the
+language model was trained, without proteins of official tests; 'site-independent' are those relatives alone.
 Beside them stand three that know less: what evolution usually swaps (BLOSUM62, the mutant's score less the wild
 type's), how common the residues are (the log-odds of their shares in the training proteins), and the same network
 with random weights. The interval draws variants of ONE protein; it says nothing of other proteins.
 Published figures are ProteinGym's (Notin et al. 2023, bioRxiv 2023.12.07.570727), over the same variants: its
-site-independent model has an alignment of relatives, ours sees the sequence alone.
+site-independent model has deeper alignments, of all of UniRef100.
 """
 
 from __future__ import annotations
@@ -20,16 +22,16 @@ import numpy
 from biotite.sequence.align import SubstitutionMatrix
 from numpy.typing import NDArray
 
+from anfinsen.bench.relatives import corpus
 from anfinsen.bench.study import UNTRAINED, Question, Tell, untrained
 from anfinsen.bench.suite import LANGUAGE_MODEL
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
 from anfinsen.errors import UnknownNameError
-from anfinsen.hub.bundle import MASKED
+from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.scan import effect_weights, tables
 from anfinsen.inference.variants import look_around, marginals, score_variants
-from anfinsen.models.network import Network
 from anfinsen.sets.assays import ASSAYS, Measured, read_scan
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.metrics import Estimate, measure
@@ -42,12 +44,13 @@ RESAMPLES = 200
 """Draws of the bootstrap, fewer than elsewhere: each of them ranks tens of thousands of variants anew."""
 
 
-def variant_rows(network: Network, model: str, *, limit: int | None, tell: Tell) -> list[Score]:
+def variant_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """Spearman of our masked marginals and of their rivals on every scan; `limit` draws so many variants of each."""
-    if MASKED not in network.heads:
-        raise UnknownNameError(f"task in '{model}'", MASKED, network.heads)
-    twin = untrained(network)
-    networks = [(model, network)] + ([(UNTRAINED, twin)] if twin is not None else [])
+    if MASKED not in bundle.network.heads:
+        raise UnknownNameError(f"task in '{bundle.label}'", MASKED, bundle.network.heads)
+    twin = untrained(bundle.network)
+    networks = [(bundle.label, bundle.network)] + ([(UNTRAINED, twin)] if twin is not None else [])
+    collection = corpus()
     background = residue_shares([example.protein.sequence for example in TASKS[MASKED].examples("train")])
     rows: list[Score] = []
     for assay in ASSAYS:
@@ -58,8 +61,13 @@ def variant_rows(network: Network, model: str, *, limit: int | None, tell: Tell)
         if assay.split in effect_weights().about["lessons"]:
             tell(f"variants: {assay.split} taught the scan its weights, so the scan is not judged there.")
         else:
-            around = look_around(network, scan.wild_type)
-            scores[f"{model}, scan"] = tables(scan.wild_type, around, effect_weights())[0]
+            around = look_around(bundle.network, scan.wild_type)
+            scores[f"{bundle.label}, scan"] = tables(scan.wild_type, around, effect_weights())[0]
+            family = collection.family(scan.wild_type)
+            tell(f"variants: {collection.tell(family)}")
+            around = around.with_family(family.log_odds)
+            scores[f"{bundle.label}, scan with relatives"] = tables(scan.wild_type, around, effect_weights(family))[0]
+            scores["site-independent"] = family.log_odds
         scores |= {name: marginals(one, scan.wild_type) for name, one in networks}
         scores["BLOSUM62"] = blosum62(scan.wild_type)
         scores["residue frequencies"] = log_odds(scan.wild_type, background)

@@ -26,6 +26,7 @@ Heavy rooms are imported inside the verbs, so that `anfinsen --help` answers at 
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from typing import Annotated
 
@@ -81,6 +82,9 @@ __all__ = [
 
 DISK = 74
 """Exit code where a file or folder cannot be read or written."""
+INTERRUPTED = 130
+"""Exit code to which typer turns Ctrl-C."""
+ROOM = "Check the path, the rights to it and the room on the disk."
 
 
 def _version(asked: bool) -> None:
@@ -102,22 +106,32 @@ def main() -> None:
     """Run the command line; a user's error is a sentence and an exit code, never a traceback."""
     try:
         app()
-    except InputError as error:
-        # a record that is refused is listed; an InputError that arrives here is about the whole source
-        notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")
-        sys.exit(1)
+    except SystemExit as left:
+        if left.code == INTERRUPTED:
+            tell("Stopped. What is already written stays.")
+        raise
     except StoppedError as error:
         tell(str(error))
         sys.exit(error.exit_code)
     except AnfinsenError as error:
-        notices.print(f"[bold red]Sorry:[/] {escape(str(error))}")
-        sys.exit(error.exit_code)
+        _sorry(str(error))
+        # a record that is refused is listed; an InputError that arrives here is about the whole source
+        sys.exit(1 if isinstance(error, InputError) else error.exit_code)
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
-        notices.print(
-            f"[bold red]Sorry:[/] {escape(f'{error.strerror}{place}.')} Check the path and the room on the disk."
-        )
+        _sorry(_of_disk(error))
         sys.exit(DISK)
-    except KeyboardInterrupt:
-        notices.print("Stopped. The same command goes on from here.")
-        sys.exit(130)
+    except sqlite3.Error as error:  # in such a file lie states in the making
+        _sorry(f"A file cannot be written: {error}. {ROOM}")
+        sys.exit(DISK)
+
+
+def _sorry(sentence: str) -> None:
+    notices.print(f"[bold red]Sorry:[/] {escape(sentence)}")
+
+
+def _of_disk(error: OSError) -> str:
+    """What the system said of a file, with what can be done."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"'{error.filename}' is a file where a folder is needed. Give another name."
+    place = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror}{place}. {ROOM}"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.progress import track
 
 from anfinsen.cli.scaling import On, Part, Workers, anywhere, crew, everywhere, part_of
-from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, notices, screen
+from anfinsen.cli.screen import ASK, Bundled, Column, Given, Kin, Raw, Source, Threads, app, notices, reading, screen
 from anfinsen.errors import UsageError
+from anfinsen.report.paragraph import paragraph
 
 if TYPE_CHECKING:
     from anfinsen.inference.jobs import Record
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anfinsen.reading.genes import Translate
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def predict(
     source: Annotated[
@@ -49,6 +49,7 @@ def predict(
         int | None, typer.Option(help="NCBI's number of the genetic code; 1 is the standard, 11 that of bacteria.")
     ] = None,
     shortest: Annotated[int | None, typer.Option(help="Residues of the shortest gene that is looked for; 50.")] = None,
+    relatives: Kin = None,
     bundle: Bundled = None,
     part: Part = None,
     on: On = None,
@@ -64,8 +65,9 @@ def predict(
     from anfinsen.report.watcher import Watcher
 
     runtime.use_threads(threads)
-    load = partial(Predictor.load, everywhere(bundle), task or ())
-    predictor = load()
+    load = partial(Predictor.load, everywhere(bundle), task or (), relatives=relatives)
+    with reading(relatives):
+        predictor = load()
     genes = _genes(translate, code, shortest)
     found, total = _questions(source, predictor, column, partner, remove_gaps, genes)
     records = under_conditions(part_of(found, part), condition or (), predictor.tasks)
@@ -113,7 +115,7 @@ def _genes(translate: bool, code: int | None, shortest: int | None) -> Translate
     return translator(STANDARD if code is None else code, SHORTEST if shortest is None else shortest)
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def embed(
     source: Source,
@@ -151,10 +153,10 @@ def embed(
     embedder = load()
     total = count_records(source, column=column)
     found = part_of(read_examples(source, column=column), part)
-    records = track(found, "embedding", total, console=notices, transient=True)
+    records = track(found, "embedding", total, console=notices, transient=True, disable=not notices.is_terminal)
     with crew(on, workers) as cluster:
         result = embed_file(records, embedder, out, over=spread(cluster, partial(embedding, load)))
         write_refused(out.with_name("refused.csv"), result.refused)
     for sentence in conclusion(result, embedder.about, out):
-        screen.print(escape(sentence))
+        paragraph(screen, sentence)
     raise typer.Exit(result.exit_code)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, screen
+from anfinsen.cli.screen import ASK, Bundled, Column, Given, Raw, Source, Threads, app, leave, say
 
 if TYPE_CHECKING:
     from anfinsen.data.example import Example
@@ -20,7 +19,7 @@ _EVERYDAY = (("temperature", "20:90"), ("ph", "3:10"))
 """What is asked where nothing is asked."""
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def behave(
     source: Source,
@@ -70,16 +69,16 @@ def behave(
     for behaviour in observer.observe(_accepted(records, result)):
         behaviours.append(behaviour)
         result.answered += 1
-        screen.print(f"[bold]{escape(behaviour.prediction.id)}[/]")
+        say("", name=behaviour.prediction.id)
         for sentence in sentences(behaviour, tasks):
-            screen.print(f"  {escape(sentence)}")
+            say(sentence)
         for message in behaviour.messages:
-            screen.print(f"  [yellow]{message.level}: {escape(message.text)}[/]")
+            say(f"{message.level}: {message.text}", style="yellow")
     about = origin(opened)
     write_behaviours(out, behaviours, tasks, about=about, refused=result.refused, raw_csv=raw_csv)
     write_refused(out / "refused.csv", result.refused, raw=raw_csv)
-    screen.print(f"The page is {escape(str(out / 'behaviour.html'))}, every point is in {escape(str(out))}/curves.csv.")
-    raise typer.Exit(result.exit_code)
+    where = f"The page is {out / 'behaviour.html'}, every point is in {out / 'curves.csv'}."
+    leave(result.refused, out / "refused.csv", answered=result.answered, where=where)
 
 
 def _accepted(records: Iterator[Record], result: JobResult) -> Iterator[Example]:

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from anfinsen.cli.screen import Bundled, app, screen
+from anfinsen.cli.screen import SHARE, Bundled, app, screen
 
 cloud = typer.Typer(no_args_is_help=True, help="What a job would cost on rented machines, and the commands for it.")
-app.add_typer(cloud, name="cloud")
+app.add_typer(cloud, name="cloud", rich_help_panel=SHARE)
 
 
 @cloud.callback()
@@ -20,8 +20,13 @@ def _about() -> None:
 
 @cloud.command("plan")
 def plan_job(
-    job: Annotated[Literal["embed", "predict", "train"], typer.Argument(help="The verb that would be run.")],
-    source: Annotated[str, typer.Argument(help="Address of the table, such as s3://bucket/proteins.fasta; a task.")],
+    job: Annotated[
+        Literal["embed", "predict", "train"],
+        typer.Argument(metavar="VERB", help="embed, predict or train: what would be run."),
+    ],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Address of the table, such as s3://bucket/proteins.fasta; a task.")
+    ],
     out: Annotated[str, typer.Option(help="Address for what comes of it.")] = "s3://YOUR-BUCKET/out",
     residues: Annotated[float, typer.Option(min=1, help="Residues to read; of a training, in all steps.")] = 2e10,
     machine: Annotated[str, typer.Option(help="Kind of machine, one of the table of prices.")] = "g6.xlarge",

@@ -9,11 +9,13 @@ import typer
 from rich.markup import escape
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import Threads, app, screen, tell
-from anfinsen.errors import InputError, UsageError
+from anfinsen.cli.screen import DRUGS, OWN, Threads, app, leave, screen, tell
+from anfinsen.errors import InputError
+from anfinsen.report.paragraph import paragraph
+from anfinsen.wording import counted
 
 
-@app.command()
+@app.command(rich_help_panel=DRUGS)
 @anywhere
 def affinity(
     protein: Annotated[str, typer.Option(metavar="FILE", help="Proteins: the same kinds of files as for predict.")],
@@ -46,45 +48,46 @@ def affinity(
     from anfinsen.inference.affinity import AffinityPredictor
     from anfinsen.reading.readers import read_examples
     from anfinsen.report.drug import write_drug_folder
+    from anfinsen.report.tables import write_refused
     from anfinsen.tasks.affinity import say
 
     runtime.use_threads(threads)
     proteins, molecules = list(read_examples(protein)), list(read_molecules(drug, is_judged=True))
     refused = [one for one in (*proteins, *molecules) if isinstance(one, InputError)]
+    table = out / "refused.csv"
     asked = [one.protein for one in proteins if isinstance(one, Example)]
     drugs = [one for one in molecules if isinstance(one, Molecule)]
-    for error in refused[:5]:
-        tell(f"Refused: {error}")
     if not asked or not drugs:
-        raise UsageError(
-            f"There is no {'protein' if not asked else 'molecule'} left to ask about.",
-            remedy="Correct what was refused.",
-        )
+        tell(f"There is no {'protein' if not asked else 'molecule'} left to ask about.")
+        write_refused(table, refused, has_lines=True)
+        leave(refused, table, answered=0)
     predictor = AffinityPredictor.load(bundle)
     pockets = affinity_pocket.read_pockets(pocket, asked) if pocket else {}
     remarks = affinity_pocket.say(pockets, asked, is_guess=pocket == affinity_pocket.AUTO) if pocket else []
-    for sentence in remarks:
-        screen.print(escape(sentence))
     answers = sorted(predictor.predict(asked, drugs, pockets=pockets), key=lambda answer: -answer["value"])
-    for answer in answers[:20]:
-        screen.print(escape(say(answer)))
-    sentences = write_drug_folder(
+    for sentence in (*remarks, *map(say, answers[:20])):
+        paragraph(screen, sentence)
+    doubts = write_drug_folder(
         out, predictor, answers, asked, drugs, refused, reasons, is_judged=explain, remarks=remarks
     )
-    for sentence in sentences:
-        screen.print(escape(sentence))
-    screen.print(escape(f"{len(answers):,} pairs are answered in {out / 'affinity.csv'}; see {out / 'report.html'}."))
-    raise typer.Exit(3 if refused else 0)
+    for sentence in doubts:
+        paragraph(screen, sentence)
+    pairs = counted(len(answers), "pair is", "pairs are")
+    where = f"{pairs} answered in {out / 'affinity.csv'}; see {out / 'report.html'}."
+    leave(refused, table, answered=len(answers), where=where)
 
 
-@app.command("affinity-fit")
+@app.command("affinity-fit", rich_help_panel=OWN)
 @anywhere
 def affinity_fit(
-    table: Annotated[str, typer.Argument(help="The table of measured affinities: davis or kiba.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The table of measured affinities: davis or kiba.")],
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("runs/affinity"),
     threads: Threads = None,
 ) -> None:
-    """Learn an affinity model from a public table; `anfinsen affinity --bundle` then answers from it."""
+    """Learn an affinity model from a public table; `anfinsen affinity --bundle` then answers from it.
+
+    Stopped, it goes on from its last ten epochs when it is started again with the same --out.
+    """
     from anfinsen import runtime
     from anfinsen.errors import UnknownNameError
     from anfinsen.inference.embedder import Embedder
@@ -95,6 +98,6 @@ def affinity_fit(
     if table not in TABLES:
         raise UnknownNameError("table of affinities", table, TABLES)
     runtime.use_threads(threads)
-    made = make_bundle(TABLES[table], Embedder.load(per="protein"), AffinityConfig(), tell=tell)
+    made = make_bundle(TABLES[table], Embedder.load(per="residue"), AffinityConfig(), tell, out / "training")
     made.save(out)
     screen.print(escape(f"{made.name} learnt from {made.record.trained_on:,} pairs and is in {out}."))

@@ -9,10 +9,10 @@ import typer
 from rich.markup import escape
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import Bundled, Column, Given, Raw, Source, Threads, app, notices, screen
+from anfinsen.cli.screen import ASK, Bundled, Column, Given, Raw, Source, Threads, app, leave, notices, say
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def explain(
     source: Source,
@@ -61,13 +61,13 @@ def explain(
                 continue
             found.append(one)
             result.answered += 1
-            screen.print(f"[bold]{escape(record.protein.id)}[/]")
+            say("", name=record.protein.id)
             for sentence in (*one.sentences(), *one.attention.sentences(record.protein.sequence)):
-                screen.print(f"  {escape(sentence)}")
+                say(sentence)
     said = measured([score for kept in opened.records.values() for score in kept.scores])
     if found:
-        screen.print(escape(said))
+        say(said)
     write_explanations(out, found, about=origin(opened), known=said, raw_csv=raw_csv)
     write_refused(out / "refused.csv", result.refused, raw=raw_csv)
-    screen.print(f"The page is {escape(str(out / 'explanation.html'))}.")
-    raise typer.Exit(result.exit_code)
+    where = f"The page is {out / 'explanation.html'}."
+    leave(result.refused, out / "refused.csv", answered=result.answered, where=where)

@@ -9,10 +9,10 @@ import typer
 from rich.markup import escape
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import app, notices, screen
+from anfinsen.cli.screen import ASK, app, notices, screen
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def fetch(
     ids: Annotated[

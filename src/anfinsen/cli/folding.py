@@ -10,14 +10,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import Bundled, Column, Raw, Source, Threads, app, notices, screen
+from anfinsen.cli.screen import ASK, Bundled, Column, Raw, Source, Threads, app, leave, notices, say
+from anfinsen.wording import counted
 
 if TYPE_CHECKING:
     from anfinsen.inference.fold import Fold, Folds
     from anfinsen.structure.protein import Protein
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def fold(
     source: Source,
@@ -61,7 +62,7 @@ def fold(
     _announce(proteins, folds, homodimer, other)
     folder, done = FoldFolder(out, raw=raw_csv), 0
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=notices, transient=True) as progress:
+    with Progress(*columns, console=notices, transient=True, disable=not notices.is_terminal) as progress:
         bar = progress.add_task("folding", total=sum(map(_cost, proteins)))
         for protein, found in zip(proteins, answered(proteins, folds, other, homodimer), strict=True):
             progress.update(bar, advance=_cost(protein), description=f"folded {escape(protein.id)}")
@@ -72,10 +73,8 @@ def fold(
             done += 1
             _tell(found)
     folder.close(refused, about)
-    screen.print(f"The page is {escape(str(out / PAGE))}; model.cif and model.pdb of each protein lie beside it.")
-    for error in refused:
-        screen.print(f"[red]Refused:[/] {escape(str(error))}")
-    raise typer.Exit(1 if not done else 3 if refused else 0)
+    where = f"The page is {out / PAGE}; model.cif and model.pdb of each protein lie beside it."
+    leave(refused, out / "refused.csv", answered=done, where=where)
 
 
 def _opened(model: str | None, bundle: Path | None, *, templates: bool) -> tuple[Folds, dict[str, str]]:
@@ -128,13 +127,12 @@ def _announce(proteins: list[Protein], folds: Folds, homodimer: bool, other: Pro
     wait = sum(map(seconds, sizes))
     about = f"{wait:.0f} seconds" if wait < 90 else f"{wait / 60:.0f} minutes"
     notices.print(
-        f"{len(proteins)} protein{'' if len(proteins) == 1 else 's'}, the longest of {max(sizes):,} residues: about "
-        f"{about} on one core with the embedded folder, {folds.memory(max(sizes)) / 1e9:.1f} GB beside the weights."
+        f"{counted(len(proteins), 'protein')}, the longest of {max(sizes):,} residues: about {about} on one core with "
+        f"the embedded folder, {folds.memory(max(sizes)) / 1e9:.1f} GB beside the weights."
     )
 
 
 def _tell(found: Fold) -> None:
-    screen.print(f"[bold]{escape(found.protein.id)}[/]  {escape(found.say())}")
+    say(found.say(), name=found.protein.id)
     for message in found.messages:
-        style = "yellow" if message.level == "warning" else "dim"
-        screen.print(f"  [{style}]{message.level}: {escape(message.text)}[/]")
+        say(f"{message.level}: {message.text}", style="yellow" if message.level == "warning" else "dim")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table as Grid
 
-from anfinsen.cli.screen import Bundled, Threads, app, screen, tell
+from anfinsen.cli.screen import LOOK, Bundled, Threads, app, screen, tell
 from anfinsen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anfinsen.hub.record import Score
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def bench(
     names: Annotated[
         list[str] | None,
@@ -52,12 +52,12 @@ def bench(
     runtime.use_threads(threads)
     folder = bundle or default_bundle()
     opened = Bundle.load(folder)
+    opened.network.to(runtime.pick_device()).eval()
     rows, missing = run(
         names or (),
         partial(answer, opened),
         model=opened.label,
-        network=opened.network.to(runtime.pick_device()).eval(),
-        taught=opened.taught,
+        bundle=opened,
         limit=limit,
         tell=tell,
     )
@@ -83,7 +83,7 @@ def _keep_drug_rows(opened: Bundle, rows: Sequence[Score]) -> None:
             model.with_scores(rows).save(EMBEDDED)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def tasks() -> None:
     """List what can be asked."""
     from anfinsen.tasks import TASKS
@@ -95,7 +95,7 @@ def tasks() -> None:
     screen.print(grid)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def doctor() -> None:
     """Say what this installation is made of, and whether the model that came with it still says what it said."""
     from anfinsen import runtime
@@ -110,7 +110,7 @@ def doctor() -> None:
     raise typer.Exit(1 if finding.holds is False else 0)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def verify(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a trained model.")],
     table: Annotated[
@@ -132,7 +132,7 @@ def verify(
     raise typer.Exit(1 if any(finding.holds is False for finding in findings) else 0)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def limits() -> None:
     """Show every limit, with its reason."""
     from anfinsen.limits import LIMITS

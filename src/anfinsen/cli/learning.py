@@ -25,7 +25,7 @@ from anfinsen.cli.own import (
     train_table,
 )
 from anfinsen.cli.scaling import On, Processes, StrategyName, Workers, anywhere, train_elsewhere
-from anfinsen.cli.screen import Threads, app, notices, screen, tell
+from anfinsen.cli.screen import OWN, Threads, app, notices, screen, tell
 from anfinsen.cli.teaching import Heated, Slowly, walk_slowly
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from anfinsen.training.run import Before
 
 
-@app.command()
+@app.command(rich_help_panel=OWN)
 def train(
     tasks: Annotated[
         list[str] | None,
@@ -75,7 +75,7 @@ def train(
     """Train on a table of your own, or tasks on theirs; judge, calibrate, and write a bundle."""
     from anfinsen import runtime
     from anfinsen.distributed.processes import take_part
-    from anfinsen.tables.offered import is_table
+    from anfinsen.tables.offered import is_file_name
     from anfinsen.training.recipe import Recipe
     from anfinsen.training.stages import ladder
 
@@ -92,7 +92,7 @@ def train(
     train_elsewhere(on, workers)
     together = take_part(strategy, processes)
     screen.quiet = notices.quiet = not together.leads
-    if len(named) == 1 and is_table(named[0]):
+    if len(named) == 1 and is_file_name(named[0]):
         train_table(named[0], plan, out, start, together, plan_only=plan_only, yes=yes, before=before)
     _train_tasks(plan.replaced(tasks=named) if tasks else plan, out, start, before, together)
 
@@ -115,7 +115,7 @@ def _train_tasks(plan: Recipe, out: Path, start: Path | None, before: Before | N
     screen.print(f"The model is in {made}. How good it is: anfinsen bench {' '.join(plan.tasks)} --bundle {made}")
 
 
-@app.command()
+@app.command(rich_help_panel=OWN)
 @anywhere
 def distill(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the teacher, a trained model.")],
@@ -156,7 +156,7 @@ def distill(
     screen.print(f"The student is in {out / 'bundle'}. How good it is: anfinsen bench --bundle {out / 'bundle'}")
 
 
-@app.command()
+@app.command(rich_help_panel=OWN)
 @anywhere
 def split(
     source: Annotated[Path, typer.Argument(metavar="TABLE", help="CSV, TSV or Parquet with sequences or pairs.")],
@@ -194,7 +194,7 @@ def split(
     raise typer.Exit(3 if parted.table.refused else 0)
 
 
-@app.command()
+@app.command(rich_help_panel=OWN)
 @anywhere
 def pack(
     source: Annotated[

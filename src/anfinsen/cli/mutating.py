@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import Bundled, Column, Raw, Source, Threads, app, screen
+from anfinsen.cli.screen import ASK, Bundled, Column, Kin, Raw, Source, Threads, app, leave, reading, say, screen
 
 if TYPE_CHECKING:
     from anfinsen.errors import InputError
+    from anfinsen.inference.proposals import Goal, Proposal
     from anfinsen.inference.scan import Scan, Scanner
     from anfinsen.report.heat import Section
     from anfinsen.structure.protein import Protein
@@ -23,7 +23,7 @@ Warm = Annotated[float | None, typer.Option("--temperature", min=0, max=120, hel
 PAGE = "report.html"
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def scan(
     source: Source,
@@ -32,6 +32,7 @@ def scan(
         Path | None, typer.Option("--data", help="Measured variants of the one protein: variant, score (CSV).")
     ] = None,
     first: Annotated[int, typer.Option("--first", help="The number that the table gives the first residue.")] = 1,
+    relatives: Kin = None,
     ph: Ph = None,
     temperature: Warm = None,
     column: Column = None,
@@ -53,7 +54,7 @@ def scan(
             f"The measured variants are of one protein, but {source} has {len(proteins)}.",
             remedy="Give a file with that protein alone.",
         )
-    scanner, about = _opened(bundle)
+    scanner, about = _opened(bundle, relatives)
     table = read_table(data, proteins[0].sequence, first=first) if data is not None else None
     refused += table.refused if table is not None else ()
     sections = []
@@ -63,16 +64,16 @@ def scan(
             found, _ = learn(found, table)
         write_scan(out, found, raw=raw_csv)
         sections.append(scan_section(found))
-        screen.print(f"[bold]{escape(protein.id)}[/]  {escape(found.sentence())}")
+        say(found.sentence(), name=protein.id)
         for line in strip(found):
             screen.print(line)
         for text in (found.basis(), *found.findings, *(message.text for message in found.messages)):
-            screen.print(f"  {escape(text)}")
+            say(text)
     standfirst = "What each of the twenty residues at each place would do. Scores are predictions, not measurements."
     _finish(out, "Every substitution", standfirst, sections, about, refused, raw_csv)
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def propose(
     source: Source,
@@ -85,6 +86,7 @@ def propose(
     out: Annotated[Path, typer.Option(help="Folder for the table and the page.")] = Path("proposals"),
     count: Annotated[int, typer.Option(min=1, max=100, help="Suggestions a protein.")] = 10,
     changes: Annotated[int, typer.Option(min=1, max=6, help="Substitutions in one suggestion at most.")] = 3,
+    relatives: Kin = None,
     ph: Ph = None,
     temperature: Warm = None,
     column: Column = None,
@@ -98,7 +100,7 @@ def propose(
     from anfinsen.report.heat import proposal_section, stem, write_proposals
 
     runtime.use_threads(threads)
-    scanner, about = _opened(bundle)
+    scanner, about = _opened(bundle, relatives)
     goal = read_goal(toward, [name for name in scanner.bundle.records if name in scanner.network.heads])
     refused: list[InputError] = []
     sections = []
@@ -108,27 +110,42 @@ def propose(
         write_proposals(out / f"{stem(found)}.csv", best, goal, raw=raw_csv)
         section = proposal_section(found, best, goal)
         sections.append(section)
-        screen.print(f"[bold]{escape(protein.id)}[/]  {escape(section.lead)}")
-        claims: dict[str, list[str]] = {}
-        for one in best:
-            reach = "" if one.low is None or one.high is None else f" ({one.low:+.2f} to {one.high:+.2f})"
-            screen.print(f"  [bold]{one.name}[/]  {one.gain:+.2f} {goal.unit}{reach}")
-            screen.print(f"    {escape(one.reason)} Risks: {escape('; '.join(one.risks) or 'none seen')}.")
-            claims.setdefault(one.claim(goal), []).append(one.name)
-        for claim, names in claims.items():  # what is the same of many is said once
-            screen.print(f"  {'Each of them' if len(claims) == 1 < len(best) else ', '.join(names)}: {escape(claim)}")
+        say(section.lead, name=protein.id)
+        _tell(best, goal)
     standfirst = f"Suggestions toward {goal.words}. Each is a hypothesis to test at the bench, not a result."
     _finish(out, "Variants that might be better", standfirst, sections, about, refused, raw_csv)
 
 
-def _opened(bundle: Path | None) -> tuple[Scanner, dict[str, str]]:
+def _tell(best: Sequence[Proposal], goal: Goal) -> None:
+    """A line a variant and a line a substitution; what holds of many is said once."""
+    widest = max((len(one.name) for one in best), default=0)
+    for one in best:
+        reach = "" if one.low is None or one.high is None else f" ({one.low:+.2f} to {one.high:+.2f})"
+        say(f"{one.name:<{widest}}  {one.gain:+.2f} {goal.unit}{reach}")
+    for reason in dict.fromkeys(reason for one in best for reason in one.reasons):
+        say(reason)
+    if risks := dict.fromkeys(risk for one in best for risk in one.risks):
+        say(f"Risks: {'; '.join(risks)}.")
+    claims: dict[str, list[str]] = {}
+    for one in best:
+        claims.setdefault(one.claim(goal), []).append(one.name)
+    for claim, names in claims.items():  # what is the same of many is said once
+        say(f"{'Each of them' if len(claims) == 1 < len(best) else ', '.join(names)}: {claim}")
+
+
+def _opened(bundle: Path | None, relatives: str | None) -> tuple[Scanner, dict[str, str]]:
     """The scanner, and what the page says of its origin."""
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.scan import Scanner
     from anfinsen.report.origin import origin
 
-    opened = Bundle.load(bundle or default_bundle())
-    return Scanner(opened), origin(opened)
+    opened, collection = Bundle.load(bundle or default_bundle()), None
+    if relatives is not None:
+        from anfinsen.kinship.collection import Collection
+
+        with reading(relatives):
+            collection = Collection.open(relatives)
+    return Scanner(opened, collection=collection), origin(opened)
 
 
 def _proteins(source: str, column: str | None, refused: list[InputError]) -> Iterator[Protein]:
@@ -163,7 +180,5 @@ def _finish(
 
     write_page(out / PAGE, title, standfirst, sections, about=about, refused=refused)
     write_refused(out / "refused.csv", refused, raw=raw)
-    screen.print(f"The page is {escape(str(out / PAGE))}; tables and pictures lie beside it.")
-    for error in refused:
-        screen.print(f"[red]Refused:[/] {escape(str(error))}")
-    raise typer.Exit(1 if not sections else 3 if refused else 0)
+    where = f"The page is {out / PAGE}; tables and pictures lie beside it."
+    leave(refused, out / "refused.csv", answered=len(sections), where=where)

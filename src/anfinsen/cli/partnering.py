@@ -11,8 +11,10 @@ import typer
 from rich.markup import escape
 
 from anfinsen.cli.scaling import On, Workers, anywhere, crew, everywhere
-from anfinsen.cli.screen import Raw, Threads, app, notices, screen, tell
+from anfinsen.cli.screen import DRUGS, OWN, Raw, Threads, app, leave, notices, screen
 from anfinsen.errors import InputError, UsageError
+from anfinsen.report.paragraph import paragraph
+from anfinsen.wording import counted
 
 if TYPE_CHECKING:
     from anfinsen.data.store import Dtype
@@ -27,7 +29,7 @@ Pairs = list[tuple["Protein", "Protein"]]
 Row = dict[str, str | float]
 
 
-@app.command()
+@app.command(rich_help_panel=DRUGS)
 @anywhere
 def interact(
     one: Annotated[
@@ -71,7 +73,7 @@ def interact(
     if (one is None) == (all_against_all is None):
         raise UsageError(
             "What to ask about is not clear.",
-            remedy="Give two proteins, one table of pairs, or --all-against-all FILE.",
+            remedy="Give two files of proteins (A B), one table of pairs, or --all-against-all FILE.",
         )
     runtime.use_threads(threads)
     pairer, refused = Pairer.load(bundle, expected), list[InputError]()
@@ -80,18 +82,16 @@ def interact(
         team = _Team(pairer, everywhere(bundle), out, cluster)
         if all_against_all is not None:
             rows = _everyone(team, list(_proteins(all_against_all, refused)), all_against_all, states, least)
-            told = f"The {len(rows):,} best are in {out / 'pairs.csv'}; all of them in {out}/pairs-*.parquet."
+            told = f"The best {len(rows):,} are in {out / 'pairs.csv'}; all of them in {out}/pairs-*.parquet."
         else:
             rows, sections = _listed(team, _pairs(str(one), other, sequences, refused), least, reasons)
-            told = f"{len(rows):,} pairs are in {out / 'pairs.csv'}; see {out / 'report.html'}."
-    for error in refused[:5]:
-        tell(f"Refused: {error}")
+            kept = counted(len(rows), "pair is", "pairs are")
+            told = f"{kept} in {out / 'pairs.csv'}; see {out / 'report.html'}."
     write_pairs(out, rows, sections, refused, about=origin(pairer.bundle), scores=pairer.scores, raw=raw_csv)
-    screen.print(escape(told))
-    raise typer.Exit(1 if not rows and refused else 3 if refused else 0)
+    leave(refused, out / "refused.csv", answered=len(rows) or not refused, where=told)
 
 
-@app.command("interact-fit")
+@app.command("interact-fit", rich_help_panel=OWN)
 @anywhere
 def interact_fit(
     recipe: Annotated[Path, typer.Option(help="The recipe, such as recipes/partners-xs.toml.")],
@@ -166,7 +166,7 @@ def _listed(team: _Team, pairs: Pairs, least: float, reasons: int) -> tuple[list
     answers = pairer.answers(pairs, None if team.cluster is None else partial(team.read, "fp32"))
     found = sorted(zip(pairs, answers, strict=True), key=lambda each: -float(row_of(*each)["score"]))
     for pair, answer in found[:SHOWN]:
-        screen.print(escape(sentence(pair, answer)))
+        paragraph(screen, sentence(pair, answer))
     sections = [pair_section(pair, answer, pairer.reason(*pair)) for pair, answer in found[:reasons]]
     return [row for row in (row_of(*each) for each in found) if float(row["score"]) >= least], sections
 
@@ -186,7 +186,7 @@ def _everyone(team: _Team, proteins: Sequence[Protein], source: str, states: Pat
     claim(out, about | {"least": f"{least:g}", "expected": expected})
     shelf = team.read("fp16", proteins) if states is None else pairer.stored(proteins, states)
     load = partial(Pairer.load, team.bundle, pairer.expected)
-    with Progress(console=notices, transient=True) as bar:
+    with Progress(console=notices, transient=True, disable=not notices.is_terminal) as bar:
         task = bar.add_task("pairs", total=None)
         answered = pairer.all_against_all(
             shelf,
@@ -195,10 +195,12 @@ def _everyone(team: _Team, proteins: Sequence[Protein], source: str, states: Pat
             tell=lambda done, total: bar.update(task, completed=done, total=total),
             over=spread(team.cluster, partial(meeting, load, shelf, least)),
         )
-    screen.print(f"{answered:,} pairs of {len(proteins):,} proteins are answered now.")
+    pairs = counted(answered, "pair was", "pairs were")
+    paragraph(screen, f"{pairs} answered now, of {counted(len(proteins), 'protein')}.")
     found = best_pairs(out, 50 * SHOWN)
     for row in found[:SHOWN]:
-        screen.print(escape(f"{row['a']} with {row['b']}: {row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})"))
+        told = f"{row['a']} with {row['b']}: {row['score']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        paragraph(screen, told)
     return found
 
 

@@ -9,10 +9,12 @@ import typer
 from rich.markup import escape
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import Threads, app, screen
+from anfinsen.cli.screen import DRUGS, Threads, app, screen
+from anfinsen.report.paragraph import INDENT, paragraph
+from anfinsen.wording import counted
 
 
-@app.command("propose-drug")
+@app.command("propose-drug", rich_help_panel=DRUGS)
 @anywhere
 def propose_drug(
     target: Annotated[str, typer.Option(metavar="FILE", help="One protein: the same kinds of files as for predict.")],
@@ -44,22 +46,24 @@ def propose_drug(
         raise error
     molecules = [one for one in read if isinstance(one, Molecule)]
     if len(molecules) != 1:
-        raise UsageError(f"{len(molecules)} molecules were given as a seed.", remedy="Give one.")
+        given = counted(len(molecules), "molecule was", "molecules were")
+        raise UsageError(f"{given} given as a seed.", remedy="Give one.")
     if molecules[0].source == "":
         molecules[0] = replace(molecules[0], id="the seed")
     redesigner = Redesigner(open_predictor(bundle), one_protein(target), molecules[0], alike=alike, start=draw)
-    screen.print(escape(say(redesigner.seed.answer)))
+    paragraph(screen, say(redesigner.seed.answer))
     for message in molecules[0].messages:
-        screen.print(f"  {escape(message.text)}")
+        paragraph(screen, message.text, indent=INDENT)
     found = redesigner.search(count, rounds)
     write_redesign_folder(out, redesigner, found)
     for number, one in enumerate(found.suggestions, 1):
         gain = f"{signed(one.gain)} ({signed(one.low)} to {signed(one.high)})"
         screen.print(f"[bold]{number}[/]  {escape(one.idea.molecule.smiles)}")
-        screen.print(escape(f"   pKd {one.idea.answer['value']:.1f}, gain {gain}. {one.reason}"))
+        paragraph(screen, f"pKd {one.idea.answer['value']:.1f}, gain {gain}. {one.reason}", indent=INDENT)
         if one.doubts:
-            screen.print(escape(f"   Doubts: {'; '.join(one.doubts)}."))
+            paragraph(screen, f"Doubts: {'; '.join(one.doubts)}.", indent=INDENT)
     if not found.suggestions:
-        screen.print("No change was found that the rules let through; a lower --alike lets more through.")
-    screen.print(escape(f"{found.judged:,} molecules were judged; see {out / 'report.html'}. {HYPOTHESIS}"))
+        paragraph(screen, "No change was found that the rules let through; a lower --alike lets more through.")
+    judged = counted(found.judged, "molecule was", "molecules were")
+    paragraph(screen, f"{judged} judged; see {out / 'report.html'}. {HYPOTHESIS}")
     raise typer.Exit(0 if found.suggestions else 1)

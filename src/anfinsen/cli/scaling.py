@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
+from inspect import Parameter, signature
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -81,12 +82,18 @@ def anywhere(verb: Callable[..., None]) -> Callable[..., None]:
     """Let the `out` of a verb be an address: it writes on this machine, and what it wrote is sent when it has ended.
 
     A verb that ends with an error sends nothing; the same command goes on from what lies here (see `working_copy`).
+    Whoever writes a folder has a usual one; where a file has its name, that is told before anything is computed.
     """
+    writes_folder = signature(verb).parameters["out"].default is not Parameter.empty
 
     @wraps(verb)
     def ready(*, out: Path, **flags: Any) -> None:
         from anfinsen.data.elsewhere import address_of, working_copy
 
+        if writes_folder and out.is_file():
+            raise UsageError(
+                f"'{out}' is a file, and a folder is to be written.", remedy="Give another name with --out."
+            )
         ended = None
         with working_copy(out) as here:
             try:

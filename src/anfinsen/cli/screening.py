@@ -11,7 +11,9 @@ import typer
 from rich.markup import escape
 
 from anfinsen.cli.scaling import On, Workers, anywhere, crew, everywhere
-from anfinsen.cli.screen import Threads, app, notices, screen, tell
+from anfinsen.cli.screen import DRUGS, Threads, app, notices, screen, tell
+from anfinsen.report.paragraph import paragraph
+from anfinsen.wording import counted
 
 if TYPE_CHECKING:
     from anfinsen.drug.molecule import Molecule
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from anfinsen.structure.protein import Protein
 
 
-@app.command("screen")
+@app.command("screen", rich_help_panel=DRUGS)
 @anywhere
 def screen_library(
     target: Annotated[str, typer.Option(metavar="FILE", help="One protein: the same kinds of files as for predict.")],
@@ -51,12 +53,14 @@ def screen_library(
     from anfinsen.inference.screening import BY, Screener, open_predictor, screening
     from anfinsen.inference.spread import spread
     from anfinsen.reading.kept import Shelf, kept_folder
+    from anfinsen.reading.library import read_library
     from anfinsen.report.screening import write_screen_folder
 
     if by not in BY:
         raise UnknownNameError("way to rank", by, BY)
     runtime.use_threads(threads)
     library, shelf_folder = at_hand(library), (kept or kept_folder()).absolute()
+    next(iter(read_library(library, column=column)), None)  # one that cannot be read is told before the folder is taken
     protein, others, ligands = one_protein(target), _proteins(panel) if panel else [], _known(known)
     shelf = Shelf(shelf_folder, children=runtime.threads())
     screener = Screener(open_predictor(bundle), protein, shelf, known=ligands, by=by)
@@ -72,8 +76,9 @@ def screen_library(
         screen.print(f"{hit['rank']:>5}  [bold]{escape(hit['drug'])}[/]  {numbers}{far}")
     if by == "affinity" and all(hit["far"] for hit in first):
         tell("All of these are far from training, so the order is a guess: known ligands are a better guide.")
-    refused = f"{counts.refused:,} are refused, see {out / 'refused.csv'}. " if counts.refused else ""
-    screen.print(escape(f"{counts.answered:,} molecules are ranked. {refused}The page is {out / 'report.html'}."))
+    refused = f"{counts.refused:,} refused, see {out / 'refused.csv'}. " if counts.refused else ""
+    ranked = counted(counts.answered, "molecule is", "molecules are")
+    paragraph(screen, f"{ranked} ranked. {refused}The page is {out / 'report.html'}.")
     raise typer.Exit(3 if counts.refused else 0)
 
 
@@ -86,14 +91,14 @@ def _watched(shards: Iterable[Done], library: str, out: Path) -> Counts:
 
     rows = answered = there = 0
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "left")
-    with Progress(*columns, console=notices) as progress:
+    with Progress(*columns, console=notices, disable=not notices.is_terminal) as progress:
         bar = progress.add_task("molecules", total=count_rows(library))
         for done in shards:
             rows, answered = rows + done.rows, answered + done.answered
             there += done.rows if done.was_there else 0
             progress.update(bar, completed=rows)
     if there:
-        screen.print(f"{there:,} rows were already answered in {escape(str(out))}.")
+        paragraph(screen, f"{counted(there, 'row was', 'rows were')} already answered in {out}.")
     return Counts(rows, answered)
 
 

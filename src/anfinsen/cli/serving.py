@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from anfinsen.cli.scaling import On, Workers, crew, everywhere
-from anfinsen.cli.screen import Bundled, Threads, app, tell
+from anfinsen.cli.screen import SHARE, Bundled, Kin, Threads, app, tell
 from anfinsen.errors import MissingExtraError
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def serve(
     host: Annotated[
         str, typer.Option(help="The address to answer at; anything but this machine's own asks for a token.")
@@ -26,6 +26,7 @@ def serve(
         list[str] | None, typer.Option("--task", help="Only this task; may be given again. See `anfinsen tasks`.")
     ] = None,
     state: Annotated[Path, typer.Option(help="Folder for jobs and their results.")] = Path("anfinsen-jobs"),
+    relatives: Kin = None,
     bundle: Bundled = None,
     on: On = None,
     workers: Workers = None,
@@ -39,7 +40,14 @@ def serve(
 
     model = everywhere(bundle)
     settings = Settings(
-        host=host, port=port, token=token, tasks=tuple(task or ()), state=state, bundle=model, threads=threads
+        host=host,
+        port=port,
+        token=token,
+        tasks=tuple(task or ()),
+        state=state,
+        bundle=model,
+        relatives=relatives,
+        threads=threads,
     )
     with crew(on, workers) as cluster:
         run(settings, tell=tell, cluster=cluster)

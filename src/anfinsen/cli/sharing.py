@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from anfinsen.cli.screen import app, notices, screen
+from anfinsen.cli.screen import SHARE, app, notices, screen
 
 Place = Annotated[
     str, typer.Argument(metavar="ADDRESS", help="owner/name on the Hugging Face hub, or owner/name@commit.")
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def push(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of a trained model.")],
     address: Place,
@@ -34,7 +34,7 @@ def push(
     screen.print(escape(f"It is there. Others get this very model with: anfinsen pull {made}"), soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def pull(
     address: Place,
     out: Annotated[Path | None, typer.Option(help="A new folder for the model; its name here if left out.")] = None,

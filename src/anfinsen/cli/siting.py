@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import Column, Raw, Source, Threads, app, screen
+from anfinsen.cli.screen import ASK, Column, Raw, Source, Threads, app, leave, say
 
 
-@app.command()
+@app.command(rich_help_panel=ASK)
 @anywhere
 def sites(
     source: Source,
@@ -27,7 +26,8 @@ def sites(
     """Find where each protein in FILE could hold a ligand: residues by kind and, on a structure, ranked pockets."""
     from anfinsen import runtime
     from anfinsen.errors import InputError
-    from anfinsen.inference.sites import SiteFinder, headline, say
+    from anfinsen.inference.sites import SiteFinder, headline
+    from anfinsen.inference.sites import say as tell_site
     from anfinsen.reading.readers import read_proteins
     from anfinsen.report.origin import origin
     from anfinsen.report.sites import PAGE, write_sites_folder
@@ -42,18 +42,12 @@ def sites(
             continue
         (found,) = finder.find([record])
         answers.append(found)
-        screen.print(f"[bold]{escape(record.id)}[/]  {escape(headline(found))}")
+        say(headline(found), name=record.id)
         for site in found.sites[:5]:
-            screen.print(f"  {escape(say(site, record))}")
+            say(tell_site(site, record))
         for message in found.messages:
-            screen.print(
-                f"  [yellow]{escape(message.text)}[/]" if message.level == "warning" else escape(f"  {message.text}")
-            )
+            say(message.text, style="yellow" if message.level == "warning" else "")
     known = finder.predictor.bundle
     write_sites_folder(out, answers, refused, about=origin(known), record=known.records[TASK.name], raw=raw_csv)
-    screen.print(
-        f"The page is {escape(str(out / PAGE))}; tables, scripts for PyMOL and ChimeraX and pictures lie beside it."
-    )
-    for error in refused:
-        screen.print(f"[red]Refused:[/] {escape(str(error))}")
-    raise typer.Exit(1 if not answers else 3 if refused else 0)
+    where = f"The page is {out / PAGE}; tables, scripts for PyMOL and ChimeraX and pictures lie beside it."
+    leave(refused, out / "refused.csv", answered=len(answers), where=where)

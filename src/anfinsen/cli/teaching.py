@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anfinsen.cli.screen import Threads, app, screen
+from anfinsen.cli.screen import OWN, Threads, app, screen
 
 if TYPE_CHECKING:
     from anfinsen.data.example import Example
@@ -25,20 +25,23 @@ WALKED = 6
 """Proteins in the batch of the slow walk."""
 
 
-@app.command()
+@app.command(rich_help_panel=OWN)
 def learn(
-    lesson: Annotated[int | None, typer.Argument(help="Number of the lesson; the list if left out.")] = None,
+    lesson: Annotated[
+        int | None, typer.Argument(metavar="[LESSON]", help="Number of the lesson; the list if left out.")
+    ] = None,
     threads: Threads = None,
 ) -> None:
     """Learn how a network learns: four short lessons that run the real engine."""
-    from anfinsen import runtime
     from anfinsen.learn.lessons import contents, give
 
-    runtime.use_threads(threads)
     if lesson is None:
         contents(screen)
-    else:
-        give(lesson, screen)
+        return
+    from anfinsen import runtime
+
+    runtime.use_threads(threads)
+    give(lesson, screen)
 
 
 def walk_slowly(network: Network, task: Task, examples: Sequence[Example]) -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 
 from anfinsen.cli.scaling import On, Workers, anywhere, crew, everywhere
-from anfinsen.cli.screen import Threads, app, notices, screen, tell
+from anfinsen.cli.screen import OWN, Threads, app, notices, screen, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ Begun = Annotated[Path | None, typer.Option("--from", help="Bundle to start from
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a setting, such as train.steps=500.")]
 
 
-@app.command()
+@app.command(rich_help_panel=OWN)
 @anywhere
 def sweep(
     names: Named,
@@ -61,7 +61,7 @@ def sweep(
     screen.print(f"The best model is in {made}.")
 
 
-@app.command()
+@app.command(rich_help_panel=OWN)
 @anywhere
 def seeds(
     names: Named,
@@ -94,6 +94,7 @@ def _prepared(
 ) -> _Ready:
     from anfinsen import runtime
     from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.tables.offered import is_file_name
     from anfinsen.tasks import TASKS
     from anfinsen.training.recipe import Recipe
     from anfinsen.training.trial import Trials
@@ -101,7 +102,7 @@ def _prepared(
     from anfinsen.workshop.trying import DEAL_ONCE, trials_of
 
     runtime.use_threads(threads)
-    if len(names) == 1 and names[0] not in TASKS and Path(names[0]).is_file():
+    if len(names) == 1 and is_file_name(names[0]):
         plan = make_plan(names[0], Recipe.read(file, (DEAL_ONCE, *(change or ()))), start=start)
         return _Ready(plan.recipe, trials_of(plan), plan)
     recipe = Recipe.read(file, tuple(change or ())).replaced(tasks=tuple(names))

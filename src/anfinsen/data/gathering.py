@@ -222,6 +222,8 @@ def _locked(part: Path) -> sqlite3.Connection:
             if part.exists() and part.stat().st_ino == before:
                 return database
         except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise
             if error.sqlite_errorcode not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 database.close()
                 raise UsageError(

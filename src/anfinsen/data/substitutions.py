@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from importlib import resources
 from typing import Any, Self
 
@@ -83,6 +83,11 @@ class Surroundings:
     """(P,) chance of a strand less its mean."""
     conservation: Floats
     """(P,) expected ConSurf grade less the middle one, in steps of two grades."""
+    family: Floats
+    """(P, 20) how much rarer each residue is among the protein's relatives than its own, as log-odds; 0 where unknown.
+
+    No network says this: it is counted, where somebody gives sequences in which relatives are found.
+    """
 
     @classmethod
     def of(
@@ -94,23 +99,26 @@ class Surroundings:
         grade: Floats | None = None,
     ) -> Self:
         """From raw answers: log-probabilities (P, 20), chances of helix and strand (P, 2), grades 1 to 9 (P,)."""
-        nothing = numpy.zeros(count)
+        nothing, level = numpy.zeros(count), numpy.zeros((count, len(RESIDUES)))
         return cls(
-            numpy.zeros((count, len(RESIDUES))) if log_likelihood is None else log_likelihood,
+            level if log_likelihood is None else log_likelihood,
             nothing if structure is None else structure[:, 0] - _HELIX_MEAN,
             nothing if structure is None else structure[:, 1] - _STRAND_MEAN,
             nothing if grade is None else (grade - _GRADE_MEAN) / 2,
+            level,
         )
 
     def __len__(self) -> int:
         return len(self.helix)
 
+    def with_family(self, log_odds: Floats) -> Surroundings:
+        """With what relatives have at the places, log-odds (P, 20); NaN where the own residue is none of the twenty."""
+        return replace(self, family=numpy.nan_to_num(log_odds))
+
     def at(self, places: Sequence[int] | slice) -> Surroundings:
         """Only these places."""
         chosen = slice(*places.indices(len(self))) if isinstance(places, slice) else list(places)
-        return Surroundings(
-            self.log_likelihood[chosen], self.helix[chosen], self.strand[chosen], self.conservation[chosen]
-        )
+        return Surroundings(*(getattr(self, part.name)[chosen] for part in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,7 @@ def effect_terms(wild: NDArray[numpy.int64], around: Surroundings) -> Terms:
         "residues": numpy.concatenate(
             [changed * ends[wild][:, None, :], changed * ends[None, :, :].repeat(len(wild), 0)], axis=2
         ),
+        "family": around.family[:, :, None] / 4,
         "language model": (logs - own)[:, :, None] / 2,
         "conservation": numpy.concatenate([changed * grade, grade * steps, grade * swap], axis=2),
     }

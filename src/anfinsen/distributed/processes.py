@@ -24,7 +24,7 @@ from anfinsen.errors import UnknownNameError, UsageError
 
 STRATEGIES = ("one", "ddp", "fsdp", "zero1", "zero2", "zero3")
 """What `--strategy` can be."""
-COMMAND = (sys.executable, "-c", "from anfinsen.cli import main; main()")
+COMMAND = (sys.executable, "-m", "anfinsen")
 """This program, whatever it was started as."""
 _GRACE = 20.0
 """Seconds in which the processes may save before they are ended."""

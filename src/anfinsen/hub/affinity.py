@@ -179,8 +179,10 @@ def _to_arrays(bundle: AffinityBundle) -> Arrays:
         "memory.mean": numpy.array([model.memory.mean]),
     }
     arrays |= {f"axes.{name}.{part}": getattr(one, part) for name, one in axes.items() for part in ("middle", "turn")}
+    if model.network is not None:
+        arrays["network"] = model.network.astype(numpy.float16)
     for regime, judge in model.judges.items():
-        arrays[f"judge.{regime}.numbers"] = numpy.array([judge.quantile, judge.share, judge.ridge])
+        arrays[f"judge.{regime}.numbers"] = numpy.array([judge.quantile, judge.share, judge.ridge, judge.network])
         for which in ("place", "doubt"):
             trees: Trees = getattr(judge, which)
             arrays |= {f"judge.{regime}.{which}.{name}": part for name, part in trees.to_arrays().items()}
@@ -201,14 +203,15 @@ def _from_arrays(record: AffinityRecord, arrays: Arrays) -> AffinityBundle:
     scale = float(arrays["protein.scale"][0])
     judges: dict[Regime, Judge] = {}
     for name in {key.split(".")[1] for key in arrays if key.startswith("judge.")}:
-        quantile, share, ridge = (float(number) for number in arrays[f"judge.{name}.numbers"])
+        quantile, share, ridge, network = (float(number) for number in arrays[f"judge.{name}.numbers"])
         parts = [_trees(arrays, f"judge.{name}.{which}.") for which in ("place", "doubt")]
-        judges[cast(Regime, name)] = Judge(parts[0], parts[1], quantile, share, int(ridge))
+        judges[cast(Regime, name)] = Judge(parts[0], parts[1], quantile, share, int(ridge), network)
     model = BindingModel(
         Drugs(numpy.unpackbits(arrays["drug.fragments"], axis=1).astype(numpy.float32), axes["drug"]),
         Proteins(profiles, states, scale, (axes["words"], axes["states"])),
         Memory(values, known, float(arrays["memory.mean"][0]), arrays["memory.ridge"]),
         judges,
+        arrays["network"].astype(numpy.float32) if "network" in arrays else None,
     )
     return AffinityBundle(record, model, weights, arrays["state_mean"], arrays["state_spread"])
 

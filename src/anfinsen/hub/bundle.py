@@ -256,9 +256,10 @@ def _read_manifest(folder: Path) -> Manifest:
     try:
         values: dict[str, Any] = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise BundleError(
-            f"'{folder}' is no bundle: it has no bundle.json.", remedy="Give a folder that `anfinsen train` wrote."
-        ) from None
+        reason = (
+            f"'{folder}' is no bundle: it has no bundle.json." if folder.is_dir() else f"There is no folder '{folder}'."
+        )
+        raise BundleError(reason, remedy="Give a folder that `anfinsen train` wrote.") from None
     except ValueError as error:
         raise BundleError(
             f"'{folder}/bundle.json' is not valid JSON: {error}.", remedy="Get the bundle again."

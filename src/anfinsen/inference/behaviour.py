@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy
@@ -146,14 +147,13 @@ class Observer:
 
     def observe(self, examples: Iterable[Example]) -> Iterator[Behaviour]:
         """One behaviour a protein, in order."""
+        if self.tm is not None and len(examples := list(islice(examples, 2))) > 1:
+            raise UsageError(
+                "--tm is the melting temperature of one protein, and the file holds more than one.",
+                remedy="Give a file with that protein alone.",
+            )
         predictions = self.predictor.predict(examples) if self.predictor is not None else map(_unasked, examples)
-        for number, prediction in enumerate(predictions):
-            if number and self.tm is not None:
-                raise UsageError(
-                    "--tm is the melting temperature of one protein, and the file holds more than one.",
-                    remedy="Give a file with that protein alone.",
-                )
-            yield self._behaviour(prediction)
+        yield from map(self._behaviour, predictions)
 
     def _behaviour(self, prediction: Prediction) -> Behaviour:
         melting = self._melting(prediction)

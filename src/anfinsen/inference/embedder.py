@@ -41,12 +41,11 @@ from anfinsen.models.product import InferencePrecision
 from anfinsen.models.windows import Residues, read_in_windows
 from anfinsen.reading.readers import Merged
 from anfinsen.tasks.ask import blocks, in_groups
+from anfinsen.wording import SHOWN, counted, refusals
 
 LAST = "last"
 WINDOW, STRIDE = 32, 16
 """Residues of a window of `per="window"`, and from the start of one to the start of the next."""
-SHOWN = 5
-"""So many refused records are told in the terminal; refused.csv has all."""
 POOLINGS: dict[Per, str] = {
     "residue": "none",
     "window": f"mean over windows of {WINDOW} residues, one every {STRIDE}, the last at the end",
@@ -174,14 +173,12 @@ def conclusion(result: JobResult, about: About, out: Path) -> list[str]:
     if result.resumed and not result.answered:
         said.append(f"All states per {about.per} by {about.model} were computed before; they are in {place}.")
     if result.answered:
-        said.append(f"The states of {result.answered:,} sequences per {about.per} by {about.model} are now in {place}.")
+        proteins = counted(result.answered, "sequence")
+        said.append(f"The states of {proteins} per {about.per} by {about.model} are now in {place}.")
     if result.resumed:
         said.append(f"{result.resumed:,} records were not computed again: their sequences were there already.")
     said += [str(merged) for merged in result.merged[:SHOWN]]
-    said += [f"Refused: {error}" for error in result.refused[:SHOWN]]
-    if len(result.refused) > SHOWN:
-        said.append(f"and {len(result.refused) - SHOWN:,} more refused; see {out.with_name('refused.csv')}.")
-    return said
+    return [*said, *refusals(result.refused, out.with_name("refused.csv"))]
 
 
 def pool(states: Tensor, per: Per) -> Tensor:

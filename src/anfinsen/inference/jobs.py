@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 
 from anfinsen.data.example import Example
@@ -59,6 +60,8 @@ def run_job(
     `over` answers blocks elsewhere (see `spread`); here, one after the other, if it is left out.
     `source` names the file; a folder that holds answers about another file is refused, so that two are never mixed.
     """
+    coming = iter(records)
+    records = chain(list(islice(coming, 1)), coming)  # a source that cannot be read is told before a folder is claimed
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, predictor, source)
     done = _finished(folder / ANSWERS)
@@ -76,15 +79,17 @@ def run_job(
             else:
                 yield record
 
-    with (folder / ANSWERS).open("a", encoding="utf-8") as file:
-        for _, predictions in (over or here(predicting(lambda: predictor)))(blocks(questions())):
-            for prediction in predictions:
-                file.write(prediction.to_line())
-                file.flush()
-                result.answered += 1
-                on_answer(prediction)
-    if not done and not result.answered:
-        (folder / JOB).unlink(missing_ok=True)  # nothing was answered, so the folder belongs to nobody
+    try:
+        with (folder / ANSWERS).open("a", encoding="utf-8") as file:
+            for _, predictions in (over or here(predicting(lambda: predictor)))(blocks(questions())):
+                for prediction in predictions:
+                    file.write(prediction.to_line())
+                    file.flush()
+                    result.answered += 1
+                    on_answer(prediction)
+    finally:
+        if not done and not result.answered:
+            (folder / JOB).unlink(missing_ok=True)  # nothing was answered, so the folder belongs to nobody
     return result
 
 
@@ -147,6 +152,8 @@ def _claim(folder: Path, predictor: Predictor, source: str) -> None:
         "tasks": [task.name for task in predictor.tasks],
         "source": source,
     }
+    if predictor.collection is not None:
+        mine["relatives"] = predictor.collection.name
     path = folder / JOB
     try:
         theirs = json.loads(path.read_text(encoding="utf-8"))

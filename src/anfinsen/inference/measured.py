@@ -25,7 +25,7 @@ from anfinsen.data.example import Example
 from anfinsen.data.substitutions import effect_terms, places_of
 from anfinsen.data.variants import Variant, parse_variant
 from anfinsen.errors import InputError, UndefinedScoreError, UsageError, suggest
-from anfinsen.inference.scan import Scan, effect_weights, learned
+from anfinsen.inference.scan import Scan, learned
 from anfinsen.reading.raw import place as placed
 from anfinsen.reading.raw import printable
 from anfinsen.structure.protein import Protein
@@ -153,7 +153,7 @@ class _Rows:
         groups = effect_terms(places_of(scan.protein.sequence).clip(0), scan.around)
         terms = numpy.concatenate([groups[name] for name in groups], axis=2)
         steps = groups["size and water"][:, :, :2]
-        zero = effect_weights()(groups)
+        zero = numpy.nan_to_num(scan.scores)
         length, count = len(scan.protein.sequence), len(RESIDUES)
         width = 1 + terms.shape[2]
         row_of, column, value = [], [], []

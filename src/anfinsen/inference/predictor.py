@@ -1,6 +1,7 @@
 """The predictor: proteins in, predictions out. Command line, Python, REST and clusters all use this class.
 
     examples -> ask (one pass for all tasks) -> answers, calibrated -> reach -> Prediction
+             -> relatives, where there is a collection to find them in, for the tasks that ask them
 
 It holds one bundle and keeps nothing of what it is asked.
 """
@@ -18,18 +19,23 @@ from anfinsen.data.example import Example
 from anfinsen.errors import BundleError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
+from anfinsen.kinship.collection import Collection
+from anfinsen.kinship.family import Family
 from anfinsen.kinship.neighbours import is_far
 from anfinsen.models.fast import quicken
+from anfinsen.models.network import Network
 from anfinsen.structure.protein import Message, Protein
 from anfinsen.targets.base import Answer, Floats
 from anfinsen.tasks import TASKS, Task
-from anfinsen.tasks.ask import STATE, ask
+from anfinsen.tasks.ask import STATE, Outputs, ask
 
 
 class Predictor:
     """Answers every task of a bundle, or the ones that are named."""
 
-    def __init__(self, bundle: Bundle, tasks: Sequence[str] = (), *, device: str = "auto") -> None:
+    def __init__(
+        self, bundle: Bundle, tasks: Sequence[str] = (), *, collection: Collection | None = None, device: str = "auto"
+    ) -> None:
         known = tasks_of(bundle)
         if not tasks and len({task.of_pairs for task in known.values()}) > 1:
             # one file holds proteins or pairs: those of its owner's table are asked, the others by name
@@ -38,7 +44,7 @@ class Predictor:
         for name in tasks:
             if name not in known:
                 raise UnknownNameError(f"task in the bundle '{bundle.name}'", name, known)
-        self.bundle = bundle
+        self.bundle, self.collection = bundle, collection
         self.tasks = tuple(known[name] for name in (tasks or known))
         for task in self.tasks:
             _refuse_another(task, bundle)
@@ -47,29 +53,47 @@ class Predictor:
                 f"The bundle '{bundle.name}' answers no task yet.",
                 remedy="Train one: anfinsen train localization --from BUNDLE --out runs/mine",
             )
+        if collection is not None and not any(task.asks_relatives for task in self.tasks):
+            asking = [name for name in TASKS if TASKS[name].asks_relatives]
+            raise UsageError(
+                f"None of {', '.join(task.name for task in self.tasks)} asks relatives.",
+                remedy=f"Leave --relatives out, or ask for {', '.join(asking)}.",
+            )
         self._network = quicken(bundle.network.to(runtime.pick_device(device)).eval())
 
     @classmethod
-    def load(cls, folder: str | Path | None = None, tasks: Sequence[str] = (), *, device: str = "auto") -> Self:
-        """Open a bundle's folder, the embedded one if none is given."""
-        return cls(Bundle.load(folder or default_bundle()), tasks, device=device)
+    def load(
+        cls,
+        folder: str | Path | None = None,
+        tasks: Sequence[str] = (),
+        *,
+        relatives: str | Path | None = None,
+        device: str = "auto",
+    ) -> Self:
+        """Open a bundle's folder, the embedded one if none is given; `relatives` is a FASTA file of many proteins."""
+        collection = None if relatives is None else Collection.open(relatives)
+        return cls(Bundle.load(folder or default_bundle()), tasks, collection=collection, device=device)
 
     def predict(self, questions: Iterable[Question]) -> Iterator[Prediction]:
         """One prediction a protein, in order, as they come; reads ahead by a few hundred proteins at most."""
         examples, again = tee(self._fitting(as_examples(questions)))
         asked = ask(self._network, self.tasks, again, with_state=True)
         for example, outputs in zip(examples, asked, strict=True):
-            answers = {}
+            answers, protein = {}, example.protein
+            family = self._family(protein)
+            told = outputs if family is None else outputs | with_family(self._network, self.tasks, outputs, family)
             for task in self.tasks:
-                (answer,) = task.answers([outputs[task.name]], [example], self.bundle.records[task.name].calibration)
+                (answer,) = task.answers([told[task.name]], [example], self.bundle.records[task.name].calibration)
                 answers[task.name] = {**answer, "reach": self._reach(task, example.chains, outputs[STATE])}
-            protein = example.protein
             yield Prediction(
                 id=protein.id,
                 sequence=protein.sequence,
                 sha256=protein.sha256,
                 answers=answers,
-                messages=tuple(m for chain in example.chains for m in chain.messages + self._notes(chain)),
+                messages=(
+                    *(m for chain in example.chains for m in chain.messages + self._notes(chain)),
+                    *self._found(family),
+                ),
                 numbering=protein.numbering,
                 conditions=dict(example.conditions),
                 description=protein.description,
@@ -109,6 +133,19 @@ class Predictor:
         is_strange = reach.familiarity is not None and reach.familiarity.is_strange(state)
         return {"far": is_far(identity) or is_strange, "nearest_identity": identity, "nearest_id": name}
 
+    def _family(self, protein: Protein) -> Family | None:
+        """Its relatives, where there is a collection to find them in and a task that asks them."""
+        if self.collection is None or not any(task.asks_relatives for task in self.tasks):
+            return None
+        return self.collection.family(protein.sequence)
+
+    def _found(self, family: Family | None) -> tuple[Message, ...]:
+        """What is said of the relatives that were found, and who asked them."""
+        if family is None or self.collection is None:
+            return ()
+        asking = ", ".join(task.title.lower() for task in self.tasks if task.asks_relatives)
+        return (Message("info", f"{self.collection.tell(family)} They were asked about: {asking}."),)
+
     def _notes(self, protein: Protein) -> tuple[Message, ...]:
         longest = int(getattr(self.bundle.network.body, "longest", len(protein)))
         if len(protein) <= longest:
@@ -135,6 +172,16 @@ def tasks_of(bundle: Bundle) -> dict[str, Task]:
     """The tasks that a bundle answers: those of its owner's own tables first, then those of the platform."""
     own = {name: record.custom.task(name) for name, record in bundle.records.items() if record.custom is not None}
     return own | {name: TASKS[name] for name in TASKS if name in bundle.records and name not in own and name != MASKED}
+
+
+def with_family(network: Network, tasks: Sequence[Task], outputs: Outputs, family: Family) -> Outputs:
+    """The outputs of those tasks that ask relatives, which the network reads as well, with what these tell."""
+    asking = [task for task in tasks if task.asks_relatives]
+    relatives = (Example(Protein(f"relative-{at}", one.sequence)) for at, one in enumerate(family.different, 1))
+    said = list(ask(network, asking, relatives))
+    return {
+        task.name: task.with_family(outputs[task.name], family, [one[task.name] for one in said]) for task in asking
+    }
 
 
 Question = Example | Protein | str | tuple[str, str]

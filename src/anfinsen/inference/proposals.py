@@ -87,7 +87,8 @@ class Proposal:
     high: float | None
     score: float
     stability: Answer
-    reason: str
+    reasons: tuple[str, ...]
+    """Why, a sentence a substitution."""
     risks: tuple[str, ...] = field(default=())
     is_clear: bool = False
 
@@ -95,6 +96,11 @@ class Proposal:
     def name(self) -> str:
         """As people write it: A123V:K45R."""
         return SEPARATOR.join(map(str, self.variant))
+
+    @property
+    def reason(self) -> str:
+        """Why, in one text."""
+        return " ".join(self.reasons)
 
     def claim(self, goal: Goal) -> str:
         """How far the gain can be trusted, in words."""
@@ -206,7 +212,7 @@ class Proposer:
             high,
             self.scan.score(variant),
             stability,
-            " ".join(self._reason(one) for one in variant),
+            tuple(self._reason(one) for one in variant),
             tuple(dict.fromkeys(risk for one in variant for risk in self._risks(one)))
             + self._common(variant, stability),
             is_clear,

@@ -6,6 +6,9 @@ The score is 0 for the wild type; the lower it is, the more likely the change do
 other proteins' experiments (`bench/mutations.py`, `benchmarks/mutations.py`): a language model's masked marginals
 (Meier et al. 2021) are joined with what is known of residues without any network, because a small language model
 alone ranks worse than the table of swaps between relatives. Stability (ddG, negative = more stable) comes along.
+
+Where a collection of sequences is at hand, the protein's own relatives are asked as well, and they know far more than
+either: what stands at a place in a hundred relatives is what a hundred experiments of evolution have left over.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from anfinsen.data.substitutions import Surroundings, Weights, effect_terms, pla
 from anfinsen.data.variants import Substitution, Variant
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.variants import CONSERVATION, STRUCTURE, look_around
+from anfinsen.kinship.collection import Collection
+from anfinsen.kinship.family import Family
 from anfinsen.models.fast import quicken
 from anfinsen.models.network import Network
 from anfinsen.structure.protein import Message, Protein
@@ -31,8 +36,9 @@ from anfinsen.tasks.stability_change import stability_answer, stability_changes,
 
 Floats = NDArray[numpy.float64]
 
-WEIGHTS = "scan.json"
+WEIGHTS, WEIGHTS_WITH_FAMILY = "scan.json", "scan_with_family.json"
 PARTS = {
+    "family": "what its relatives have there",
     "relatives": "what relatives swap (BLOSUM62)",
     "size and water": "size and hydrophobicity",
     "residues": "the kinds of residue",
@@ -59,6 +65,7 @@ class Scan:
     ddg: Floats
     around: Surroundings
     parts: tuple[str, ...]
+    weights: Weights
     low: Floats | None = None
     high: Floats | None = None
     messages: tuple[Message, ...] = ()
@@ -118,16 +125,20 @@ class Scan:
 
 
 class Scanner:
-    """Scans proteins with one bundle."""
+    """Scans proteins with one bundle, and with their relatives where a collection to find them in is given."""
 
-    def __init__(self, bundle: Bundle, *, device: str = "auto") -> None:
-        self.bundle = bundle
+    def __init__(self, bundle: Bundle, *, collection: Collection | None = None, device: str = "auto") -> None:
+        self.bundle, self.collection = bundle, collection
         self.network = quicken(bundle.network.to(runtime.pick_device(device)).eval())
 
     def scan(self, protein: Protein, conditions: Mapping[str, float] | None = None) -> Scan:
         """Every substitution of one protein; `conditions` (ph, temperature) are those of the stability."""
-        found = scan_with(self.network, protein, conditions)
-        return replace(found, messages=protein.messages + self._notes(effect_weights()))
+        messages = protein.messages
+        family = None if self.collection is None else self.collection.family(protein.sequence)
+        if self.collection is not None and family is not None:
+            messages += (Message("info", self.collection.tell(family)),)
+        found = scan_with(self.network, protein, conditions, family)
+        return replace(found, messages=messages + self._notes(found.weights))
 
     def change(self, protein: Protein, variants: Sequence[Variant], conditions: Mapping[str, float]) -> list[Answer]:
         """The change of stability of each variant as a JSON answer; its residues are hidden together."""
@@ -152,18 +163,29 @@ class Scanner:
         return tuple(notes)
 
 
-def scan_with(network: Network, protein: Protein, conditions: Mapping[str, float] | None = None) -> Scan:
-    """The scan that a network gives of a protein, before anything is said about the bundle it comes from."""
-    around, weights = look_around(network, protein.sequence), effect_weights()
+def scan_with(
+    network: Network, protein: Protein, conditions: Mapping[str, float] | None = None, family: Family | None = None
+) -> Scan:
+    """The scan that a network gives of a protein, before anything is said about the bundle it comes from.
+
+    A family without relatives is none.
+    """
+    around, weights = look_around(network, protein.sequence), effect_weights(family)
+    if family is not None and family.relatives:
+        around = around.with_family(family.log_odds)
     scores, ddg = tables(protein.sequence, around, weights, conditions)
     parts = tuple(part for part in weights.groups if _NEEDS.get(part, part) in (part, *network.heads))
-    return Scan(protein, scores, ddg, around, parts)
+    return Scan(protein, scores, ddg, around, parts, weights)
+
+
+def effect_weights(family: Family | None = None) -> Weights:
+    """The fitted weights of the scan; of one that asks relatives where there are some."""
+    return _read(WEIGHTS_WITH_FAMILY if family is not None and family.relatives else WEIGHTS)
 
 
 @cache
-def effect_weights() -> Weights:
-    """The fitted weights of the scan."""
-    return Weights.read("anfinsen.inference", WEIGHTS)
+def _read(name: str) -> Weights:
+    return Weights.read("anfinsen.inference", name)
 
 
 def tables(

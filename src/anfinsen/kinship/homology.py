@@ -1,14 +1,16 @@
 """A library of known proteins, searched by alignment: who among them is related to a new protein, and how nearly.
 
-    proteins and their labels  ->  Library  ->  search(sequence)  ->  hits, the best first
+    proteins and their labels  ->  Library  ->  kin(sequence)     ->  hits, the best first, nobody passed over
+                                            ->  search(sequence)  ->  hits among those that share words, quickly
                                <->  small arrays (5 bits a residue) that travel with a model
 
-Candidates share the most rare words of three residues on neighbouring diagonals; each is aligned locally in a band
-around them (BLOSUM62, gap penalties 11 and 1). What chance would reach less than once in a thousand searches is proven;
-what it would reach ten times is doubtful and told too, with its E-value (Karlin & Altschul 1990, constants of BLAST).
-It finds what shares words: remote relatives that only a profile would find stay unfound. Unlike `relatives`, which
-compares a table with itself, it asks about strangers, and it keeps short alignments too: one shared domain already
-tells a function. It knows no task.
+`kin` aligns with every protein (see `alignment`). Candidates of `search` share the most rare words of three residues
+on neighbouring diagonals, and each is aligned in a band around them: that is quicker, and of the enzymes below 40 %
+identity whose reaction a relative tells it passes over three in ten. What chance would reach less than once in a
+thousand searches is proven; what it would reach ten times is doubtful and told too, with its E-value (Karlin &
+Altschul 1990, constants of BLAST).
+Unlike `relatives`, which compares a table with itself, it asks about strangers, and it keeps short alignments too: one
+shared domain already tells a function. It knows no task.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.bits import pack_letters, pair_table, unpack_letters
+from anfinsen.kinship.alignment import Aligner, trace_of
 from anfinsen.kinship.blosum import GAPS, LAMBDA, K, as_biotite, e_value, placed_words
 from anfinsen.structure.protein import Protein
 
@@ -54,6 +57,14 @@ class Hit(NamedTuple):
         return self.e_value <= PROVEN
 
 
+class Kin(NamedTuple):
+    """A relative whose alignment nobody has drawn: its place in the library, score in bits, E-value."""
+
+    place: int
+    bits: float
+    e_value: float
+
+
 class Library:
     """Proteins with the labels that they are known by, each label a number."""
 
@@ -72,6 +83,24 @@ class Library:
         arrays = [numpy.array(row, dtype=numpy.int64) for row in labels]
         return cls([protein.id for protein in proteins], [protein.sequence for protein in proteins], arrays)
 
+    def kin(self, sequence: str) -> list[Kin]:
+        """The relatives of a sequence among all proteins, doubtful ones too, the one with the highest score first."""
+        scores = self._aligner.scores(sequence).astype(numpy.float64)
+        expected = e_value(scores, len(sequence), self.residues)
+        order = numpy.argsort(-scores, kind="stable")[: numpy.count_nonzero((expected <= DOUBTFUL) & (scores > 0))]
+        return [Kin(int(at), float(_bits(scores[at])), float(expected[at])) for at in order]
+
+    def identity(self, sequence: str, place: int) -> float:
+        """The share of columns of the best local alignment with one protein that hold the same residue twice."""
+        trace = trace_of(sequence, self.chains[place])
+        ours, theirs = trace[(trace >= 0).all(axis=1)].T
+        same = as_biotite(sequence).code[ours] == as_biotite(self.chains[place]).code[theirs]
+        return float(same.sum() / max(1, len(trace)))
+
+    @cached_property
+    def _aligner(self) -> Aligner:
+        return Aligner(self.chains)
+
     def search(self, sequence: str) -> list[Hit]:
         """The relatives of a sequence, doubtful ones too, the one with the highest score first."""
         asked = as_biotite(sequence)
@@ -88,9 +117,8 @@ class Library:
         trace, score = best[0].trace, best[0].score
         aligned = trace[(trace >= 0).all(axis=1)]
         same = (asked.code[aligned[:, 0]] == other.code[aligned[:, 1]]).sum()
-        bits = (LAMBDA * score - numpy.log(K)) / numpy.log(2)
         expected = float(e_value(score, len(asked), self.residues))
-        return Hit(place, float(same / len(trace)), float(bits), expected)
+        return Hit(place, float(same / len(trace)), float(_bits(score)), expected)
 
     def _candidates(self, sequence: str) -> list[tuple[int, int]]:
         """The proteins that share the most rare words with a sequence along one diagonal, and that diagonal."""
@@ -138,6 +166,10 @@ class Library:
         chains = [text[end - length : end] for end, length in zip(ends, lengths.tolist(), strict=True)]
         labels = numpy.split(arrays["labels"].astype(numpy.int64), arrays["label_counts"].astype(int).cumsum()[:-1])
         return cls(arrays["ids"].tobytes().decode().split("\n"), chains, labels)
+
+
+def _bits(score: float) -> float:
+    return (LAMBDA * score - float(numpy.log(K))) / float(numpy.log(2))
 
 
 class _Index(NamedTuple):

@@ -1,17 +1,21 @@
-"""The lessons, in their order: each a title, a promise, and a function that writes it on a page."""
+"""The lessons, in their order: each a title, a promise, and a function that writes it on a page.
+
+The list is there at once; the engine is loaded when a lesson is given.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.table import Table as Grid
 
 from anfinsen.errors import UsageError
-from anfinsen.hub.bundle import Bundle, default_bundle
-from anfinsen.learn import confidence, reading, stepping, transfer
-from anfinsen.learn.pictures import Page
+
+if TYPE_CHECKING:
+    from anfinsen.hub.bundle import Bundle
+    from anfinsen.learn.pictures import Page
 
 
 class Teach(Protocol):
@@ -26,15 +30,21 @@ class Lesson:
 
     title: str
     promise: str
-    teach: Teach
 
 
 LESSONS: tuple[Lesson, ...] = (
-    Lesson("What a protein is to a network", "letters, numbers, a hidden residue", reading.teach),
-    Lesson("Forward, loss, backward, step", "one step in slow motion, then many", stepping.teach),
-    Lesson("Transfer against scratch", "what a pre-trained body is worth", transfer.teach),
-    Lesson("What confidence means", "promises, sets, far from training", confidence.teach),
+    Lesson("What a protein is to a network", "letters, numbers, a hidden residue"),
+    Lesson("Forward, loss, backward, step", "one step in slow motion, then many"),
+    Lesson("Transfer against scratch", "what a pre-trained body is worth"),
+    Lesson("What confidence means", "promises, sets, far from training"),
 )
+
+
+def teachers() -> tuple[Teach, ...]:
+    """Who gives each of `LESSONS`, in their order."""
+    from anfinsen.learn import confidence, reading, stepping, transfer
+
+    return (reading.teach, stepping.teach, transfer.teach, confidence.teach)
 
 
 def contents(console: Console) -> None:
@@ -51,7 +61,9 @@ def give(number: int, console: Console, *, fast: bool = False) -> None:
     """One lesson, from its title to where to go next."""
     if not 1 <= number <= len(LESSONS):
         raise UsageError(f"There is no lesson {number}.", remedy=f"Choose one from 1 to {len(LESSONS)}.")
-    lesson = LESSONS[number - 1]
+    from anfinsen.hub.bundle import Bundle, default_bundle
+    from anfinsen.learn.pictures import Page
+
     page = Page(console)
-    page.title(f"Lesson {number}: {lesson.title}")
-    lesson.teach(page, Bundle.load(default_bundle()), fast=fast)
+    page.title(f"Lesson {number}: {LESSONS[number - 1].title}")
+    teachers()[number - 1](page, Bundle.load(default_bundle()), fast=fast)

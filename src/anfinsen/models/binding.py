@@ -6,7 +6,8 @@
 
 There are four judges, for there are four questions: both sides were measured before, the drug is new, the protein is
 new, both are new. Each was trained on pairs posed in its own way, and each has its own conformal quantile, so an
-answer about something new has a wider interval. Arrays in, arrays out; it reads no file.
+answer about something new has a wider interval. Where both sides are known a graph network is heard too (see
+`affinity_network`); what it says of all such pairs stands in a table. Arrays in, arrays out; it reads no file.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Proteins:
 class Judge:
     """The trees of one regime, those that say how wrong they are, and the quantile that makes nine in ten hold.
 
-    `share` is how much the trees count; the rest has one of the ridges, by its number.
+    `share` is how much the trees count; the rest has one of the ridges, by its number. `network` is how much the graph
+    network counts beside both of them.
     """
 
     place: Trees
@@ -73,10 +75,15 @@ class Judge:
     quantile: float
     share: float
     ridge: int
+    network: float = 0.0
 
-    def judge(self, rows: Floats) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
-        """Affinities less the mean, and half the widths of their intervals, each (P,)."""
+    def judge(self, rows: Floats, heard: Floats) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
+        """Affinities less the mean, and half the widths of their intervals, each (P,).
+
+        `heard` is what the network says, NaN where it knows nothing of a pair and so is not asked.
+        """
         value = self.share * self.place.predict(rows) + (1 - self.share) * rows[:, RIDGE_CLUES[self.ridge]]
+        value += numpy.nan_to_num(self.network * (heard - value))
         return value, self.quantile * numpy.maximum(self.doubt.predict(rows), NARROWEST)
 
 
@@ -101,6 +108,8 @@ class BindingModel:
     proteins: Proteins
     memory: Memory
     judges: Mapping[Regime, Judge]
+    network: Floats | None = None
+    """What the graph network says of every known drug with every known protein, less the mean (D, T)."""
 
     def likeness(
         self, fragments: Floats, profiles: Floats, states: Floats, own_drug: Places, own_protein: Places
@@ -120,12 +129,19 @@ class BindingModel:
         met = self.memory.is_measured(proteins.own, 0)
         number = (~measured)[pairs[:, 0]] + 2 * (~met)[pairs[:, 1]]
         value, reach = numpy.zeros(len(pairs)), numpy.zeros(len(pairs))
+        heard = self.heard(drugs.own[pairs[:, 0]], proteins.own[pairs[:, 1]])
         for at, name in enumerate(REGIMES):
             chosen = numpy.flatnonzero(number == at)
             if len(chosen):
-                value[chosen], reach[chosen] = self.judges[regime or name].judge(rows[chosen])
+                value[chosen], reach[chosen] = self.judges[regime or name].judge(rows[chosen], heard[chosen])
         alike = (drugs.kinds[0].max(1), proteins.kinds[0].max(1))
         return Answers(value + self.memory.mean, reach, number.astype(numpy.int64), *alike)
+
+    def heard(self, drug: Places, protein: Places) -> Floats:
+        """What the network says of pairs of known ones by their places, NaN where a side is none of them: (P,)."""
+        if self.network is None:
+            return numpy.full(len(drug), numpy.nan)
+        return numpy.where((drug >= 0) & (protein >= 0), self.network[drug, protein], numpy.float32(numpy.nan))
 
 
 def rows_of(memory: Memory, drugs: Drugs, proteins: Proteins, one: Likeness, other: Likeness, pairs: Places) -> Floats:

@@ -22,6 +22,7 @@ from anfinsen.structure.protein import Message
 Messages = tuple[Message, ...]
 
 _BLANKS = re.compile(r"[ \t\r\n]+")
+_NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 _DIGITS = re.compile(r"[0-9]+")
 _FOREIGN = re.compile(r"[^A-Za-z]")
 _SMILES = re.compile(r"(?:Cl|Br|[BCNOPSFIbcnops]|\[[^\[\]\s]{1,30}\]|[-=#$:/\\.+()@%*~]|\d)+")
@@ -145,6 +146,11 @@ def _refuse_other_notations(raw: str) -> None:
         raise InputError(
             "The residues are written in three-letter code.", remedy="Write one letter for each residue: M for Met."
         )
+    if _NUMBER.fullmatch(text):
+        raise InputError(
+            f"'{text}' is a number and no sequence.",
+            remedy="Give residues, or the column of the table that holds them (on the command line: --column NAME).",
+        )
 
 
 def _without_layout(raw: str) -> tuple[str, Messages]:
@@ -208,12 +214,12 @@ def _refusal(letter: str, position: int, is_alignment: Callable[[], bool] | None
         if is_alignment is not None and is_alignment():
             return InputError(
                 f"This is an alignment: all records are equally long, with a gap '{letter}' at position {position}.",
-                remedy="Give the sequences without gaps, or have the gaps removed with --remove-gaps.",
+                remedy="Give the sequences without gaps, or have them removed (on the command line: --remove-gaps).",
                 position=position,
             )
         return InputError(
             f"There is a gap '{letter}' at position {position}.",
-            remedy="Take the gaps out, or have them removed with --remove-gaps.",
+            remedy="Take the gaps out, or have them removed (on the command line: --remove-gaps).",
             position=position,
         )
     return InputError(
@@ -230,7 +236,7 @@ def _refuse_nucleotides(text: str) -> None:
     kind = "RNA" if "U" in text and "T" not in text else "DNA"
     raise InputError(
         f"Looks like {kind}: {count / len(text):.0%} of its {len(text):,} letters are A, C, G, T, U or N.",
-        remedy="Have its genes translated with --translate, or give the protein.",
+        remedy="Have its genes translated (on the command line: --translate), or give the protein.",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 from anfinsen.kinship.neighbours import is_far
 from anfinsen.targets.base import COVERAGE, Answer, Number, Tokens
 from anfinsen.tasks.base import Task
+from anfinsen.wording import counted
 
 Kind = Literal["label", "labels", "number", "tracks", "tokens", "values", "contacts", "other"]
 Band = Literal["high", "fair", "low", "very low"]
@@ -126,7 +127,8 @@ def brief(answer: Answer, task: Task | None = None) -> str:
         return _mixture(shares(answer), letter_names(task))
     if kind == "tracks":
         counts = {name: sum(said) for name, said in called(answer).items()}
-        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no residue stands out"
+        found = [f"{name} at {counted(count, 'residue')}" for name, count in counts.items() if count]
+        return ", ".join(found) or "no residue stands out"
     if kind == "values":
         known = [value for value in answer["values"] if value is not None]
         return f"{quantity(min(known))} to {quantity(max(known))}" if known else "no residue answered"
@@ -194,7 +196,7 @@ def confidence(answer: Answer, task: Task | None) -> Confidence | None:
         return Confidence("range", f"±{quantity(half)}\N{NO-BREAK SPACE}{answer.get('unit', '')}".strip(), _NEAR)
     if kind == "tracks" and "sets" in answer:
         count = sum(bool(letters) for letters in answer["sets"])
-        return Confidence("range", f"{count} of {len(answer['sets'])} residues", _NOT_RULED_OUT)
+        return Confidence("not ruled out", f"{count} of {len(answer['sets'])} residues", _NOT_RULED_OUT)
     if kind == "contacts" and answer.get("confidence"):
         mean = sum(answer["confidence"]) / len(answer["confidence"])
         return Confidence(band(mean), percent(mean), "mean lDDT that is expected of the distances")

@@ -23,6 +23,7 @@ from anfinsen.inference.scan import Scan
 from anfinsen.report import paper
 from anfinsen.report.answer import plain
 from anfinsen.report.tables import Cell, safe_name, write_table, written_beside
+from anfinsen.wording import counted
 
 Map = NDArray[numpy.float64]
 """(L, 20) in the order of `RESIDUES`."""
@@ -262,7 +263,8 @@ def proposal_section(scan: Scan, proposals: Sequence[Proposal], goal: Goal) -> S
         for one in proposals
     ]
     clear = sum(one.is_clear for one in proposals)
-    lead = f"{len(proposals)} variants toward {goal.words}; {clear or 'none'} with a gain larger than its uncertainty."
+    variants = counted(len(proposals), "variant")
+    lead = f"{variants} toward {goal.words}; {clear or 'none'} with a gain larger than its uncertainty."
     caption = "Dot: predicted gain. Line: holds the true gain nine times in ten. Orange: the line holds zero."
     pictures = [(caption, ladder(proposals, goal))] if proposals else []
     return Section(

@@ -17,13 +17,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from anfinsen.errors import UsageError
+from anfinsen.report.paragraph import paragraph
 from anfinsen.report.tables import write_refused, written_beside
 from anfinsen.tables.partition import Parted
 from anfinsen.tables.roles import SPLIT
+from anfinsen.wording import refusals
 
 REFUSED = "refused.csv"
 _MARKS = {"error": "[bold red]Error:[/] ", "warning": "[yellow]Warning:[/] ", "info": ""}
-_SHOWN = 5
 
 
 def refuse_place(out: Path, source: Path) -> None:
@@ -64,16 +65,13 @@ def write_parted(out: Path, parted: Parted) -> None:
 
 def show_parted(parted: Parted, out: Path, console: Console) -> None:
     """What was done and what was found, in sentences."""
-    console.print(escape(str(parted.split)))
-    for sentence in parted.told:
-        console.print(escape(sentence))
+    for sentence in (str(parted.split), *parted.told):
+        paragraph(console, sentence)
     for finding in sorted(parted.findings, key=lambda one: list(_MARKS).index(one.level)):
         console.print(_MARKS[finding.level] + escape(str(finding)))
-    for refused in parted.table.refused[:_SHOWN]:
-        console.print(f"[red]Refused:[/] {escape(str(refused))}")
-    if len(parted.table.refused) > _SHOWN:
-        console.print(f"and {len(parted.table.refused) - _SHOWN:,} more refused; see {out.with_name(REFUSED)}.")
-    console.print(f"The table with its column '{SPLIT}' is in {out}.")
+    for sentence in refusals(parted.table.refused, out.with_name(REFUSED)):
+        paragraph(console, sentence, style="red")
+    paragraph(console, f"The table with its column '{SPLIT}' is in {out}.")
 
 
 class SplitProgress(Progress):
@@ -81,7 +79,7 @@ class SplitProgress(Progress):
 
     def __init__(self, console: Console) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        super().__init__(*columns, console=console, transient=True)
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """So much of this part is done."""

@@ -110,6 +110,7 @@ def metric_title(metric: str) -> str:
         "ece": "ECE",
         "spearman": "Spearman",
         "macro_f1": "macro F1",
+        "micro_f1": "micro F1",
     }.get(metric, metric if metric[1:2].isupper() else metric[:1].upper() + metric[1:])
 
 

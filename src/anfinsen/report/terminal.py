@@ -18,16 +18,17 @@ from anfinsen.hub.record import Score, TaskRecord
 from anfinsen.inference.prediction import Prediction
 from anfinsen.report.answer import brief, confidence, kind_of, nearness, plain, sentence
 from anfinsen.report.grouping import arranged, leaders
+from anfinsen.report.paragraph import INDENT, paragraph
 from anfinsen.report.standing import find_standing, metric_title
 from anfinsen.tasks.base import Task
 
 _STYLES = {"info": "dim", "mended": "cyan", "warning": "yellow"}
-_INDENT = 2
 MOST_SENTENCES = 4
 """Answers a protein that are told as sentences; more become a table."""
-_COLUMNS = (24, 28, 15, 8)
+_COLUMNS = (25, 27, 15, 8)
 """Signs of a title, an answer, how sure it is and its marks: with gaps and indent 80."""
-_NAMED = 15
+_NAMED = 14
+"""Signs of a protein's name, where it stands at the head of a row."""
 _WIDTHS = (9, 18, 9)
 """Signs of a value, an interval and a count."""
 
@@ -47,7 +48,8 @@ def show(
     console.print(Text.assemble((plain(prediction.title), "bold"), (counted, "dim")))
     for message in prediction.messages:
         place = f" (residue {message.position})" if message.position is not None else ""
-        _indented(console, Text(f"{message.level}: {plain(message.text)}{place}", style=_STYLES[message.level]))
+        told = f"{message.level}: {plain(message.text)}{place}"
+        paragraph(console, told, indent=INDENT, style=_STYLES[message.level])
     if len(prediction.answers) > MOST_SENTENCES:
         _show_rows(prediction, tasks, console, records or {})
         return
@@ -60,20 +62,19 @@ def show(
         if sure is not None:
             word = sure.word if kind_of(answer) in ("number", "values", "tracks") else f"{sure.word} confidence"
             text.append(f"  [{word}, {sure.figure}]", style="bold")
-        _indented(console, text)
+        paragraph(console, text, indent=INDENT)
         if near is not None and near.far:
-            _indented(
-                console, Text(f"{near.title}: {near.reason} Treat this answer as a guess.", style="yellow"), 2 * _INDENT
-            )
+            doubt = f"{near.title}: {near.reason} Treat this answer as a guess."
+            paragraph(console, doubt, indent=2 * INDENT, style="yellow")
 
 
 def _show_rows(
     prediction: Prediction, tasks: Mapping[str, Task], console: Console, records: Mapping[str, TaskRecord]
 ) -> None:
-    """A row an answer, in the order of the report, each on one line of 80 columns; the marks are explained below."""
+    """A row an answer, in the order of the report, on 80 columns; the marks are explained below."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
     for width in _COLUMNS:
-        table.add_column(width=width, no_wrap=True, overflow="ellipsis")
+        table.add_column(width=width, overflow="fold")
     far = weak = 0
     for name in (name for names in arranged(prediction.answers, tasks).values() for name in names):
         answer, task = prediction.answers[name], tasks.get(name)
@@ -82,15 +83,17 @@ def _show_rows(
         is_far, is_weak = near is not None and near.far, standing is not None and standing.is_weak
         far, weak = far + is_far, weak + is_weak
         marks = Text.assemble(("far " if is_far else "    ", "yellow"), ("weak" if is_weak else "", "red"))
-        title = Text(task.title if task is not None else plain(name), style="cyan")
+        title = Text(_headed(name, task), style="cyan")
         # of sites the sentence and the page say what is not ruled out; here it would be mistaken for certainty
         figure = sure.figure if sure is not None and kind_of(answer) != "tracks" else ""
         table.add_row(title, Text(plain(brief(answer, task)), style="bold"), figure, marks)
-    console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
+    console.print(Padding(table, (0, 0, 0, INDENT), expand=False))
     if far:
-        _indented(console, Text("far: unlike the proteins that this answer was learned from; a guess", style="dim"))
+        note = "far: unlike the proteins that this answer was learned from; a guess"
+        paragraph(console, note, indent=INDENT, style="dim")
     if weak:
-        _indented(console, Text("weak: usually no clear gain over a simple rule; see the report", style="dim"))
+        note = "weak: usually no clear gain over a simple rule; see the report"
+        paragraph(console, note, indent=INDENT, style="dim")
 
 
 def show_many(predictions: Sequence[Prediction], tasks: Mapping[str, Task], console: Console) -> None:
@@ -98,18 +101,16 @@ def show_many(predictions: Sequence[Prediction], tasks: Mapping[str, Task], cons
     asked = {name: answer for prediction in reversed(predictions) for name, answer in prediction.answers.items()}
     shown = leaders(asked, tasks)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    room = (console.width - _NAMED) // max(1, len(shown)) - 1
-    table.add_column("protein", width=_NAMED - 1, no_wrap=True, overflow="ellipsis")
+    table.add_column("protein", max_width=_NAMED)
     for name in shown:
-        title = tasks[name].title if name in tasks else plain(name)
-        table.add_column(title, width=room, no_wrap=True, overflow="ellipsis")
+        table.add_column(_headed(name, tasks.get(name)))
     for prediction in predictions:
-        cells = [Text(plain(prediction.title), style="bold")]
+        cells = [_cell(plain(prediction.title), "bold")]
         for name in shown:
             answer = prediction.answers.get(name)
             near = nearness(answer) if answer is not None else None
             style = "yellow" if near is not None and near.far else ""
-            cells.append(Text(plain(brief(answer, tasks.get(name))) if answer is not None else "", style=style))
+            cells.append(_cell(plain(brief(answer, tasks.get(name))) if answer is not None else "", style))
         table.add_row(*cells)
     console.print(table)
     note = f"One answer of each kind of {len(asked)}; yellow: far from training, a guess. All stand in the report."
@@ -118,7 +119,17 @@ def show_many(predictions: Sequence[Prediction], tasks: Mapping[str, Task], cons
         for message in prediction.messages:
             if message.level != "info":
                 told = f"{plain(prediction.title)}: {message.level}: {plain(message.text)}"
-                _indented(console, Text(told, style=_STYLES[message.level]))
+                paragraph(console, told, indent=INDENT, style=_STYLES[message.level])
+
+
+def _headed(name: str, task: Task | None) -> str:
+    """What heads an answer where room is scarce: the title without its bracket."""
+    return plain(name) if task is None else task.title.partition(" (")[0]
+
+
+def _cell(text: str, style: str) -> Text:
+    """One line of a table: what has no room ends with an ellipsis."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def show_scores(rows: Sequence[Score], console: Console) -> None:
@@ -129,7 +140,7 @@ def show_scores(rows: Sequence[Score], console: Console) -> None:
     blocks: dict[tuple[str, ...], list[Score]] = {}
     for row in rows:
         blocks.setdefault((row.task, row.dataset, row.split, row.metric), []).append(row)
-    room = console.width - sum(_WIDTHS) - 2 * len(_WIDTHS) - _INDENT
+    room = console.width - sum(_WIDTHS) - 2 * len(_WIDTHS) - INDENT
     named = max(16, min(room, max((len(_named(row)) for row in rows), default=0)))
     for number, ((task, dataset, split, metric), block) in enumerate(blocks.items()):
         if number:
@@ -143,7 +154,7 @@ def show_scores(rows: Sequence[Score], console: Console) -> None:
         block.sort(key=lambda score: score.merit, reverse=True)
         for score in block:
             part.add_row(*_cells(score, best=score.merit == block[0].merit))
-        console.print(Padding(part, (0, 0, 0, _INDENT), expand=False))
+        console.print(Padding(part, (0, 0, 0, INDENT), expand=False))
     note = "Bold: best of its block. n: proteins, or the variants of one. "
     console.print(Text(f"{note}Published: quoted from a paper, not measured here.", style="dim"))
 
@@ -158,7 +169,3 @@ def _cells(score: Score, *, best: bool) -> list[Text]:
     interval = f"{score_figure(score.low or 0.0)} to {score_figure(score.high or 0.0)}" if known else "not given"
     count = f"{score.n:,}" if score.n is not None else "not given"
     return [Text(plain(word), style=style) for word in (_named(score), score_figure(score.value), interval, count)]
-
-
-def _indented(console: Console, text: Text, indent: int = _INDENT) -> None:
-    console.print(Padding(text, (0, 0, 0, indent), expand=False))

@@ -8,14 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.jobs import JobResult
 from anfinsen.inference.prediction import Prediction
+from anfinsen.report.paragraph import paragraph
 from anfinsen.report.terminal import MOST_SENTENCES, show, show_many
 from anfinsen.tasks import Task
+from anfinsen.wording import counted, refusals
 
 SHOWN = 5
 """So many proteins are shown in the terminal; the report shows all."""
@@ -46,6 +47,7 @@ class Watcher:
             TimeRemainingColumn(),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._row = self._bar.add_task("answering", total=total, residues=0)
         self._residues = 0
@@ -71,17 +73,16 @@ class Watcher:
         """The first answers, what was refused, and where the files are."""
         shown = self._show_first()
         if result.answered > shown:
-            self.console.print(f"and {result.answered - shown:,} more in the report.")
+            paragraph(self.console, f"and {result.answered - shown:,} more in the report.")
         if result.resumed:
-            self.console.print(f"{result.resumed:,} were answered in an earlier run and were not done again.")
+            done = counted(result.resumed, "record was", "records were")
+            paragraph(self.console, f"{done} answered in an earlier run and not done again.")
         for merged in result.merged[:SHOWN]:
-            self.console.print(escape(str(merged)))
-        for refused in result.refused[:SHOWN]:
-            self.console.print(f"[red]Refused:[/] {escape(str(refused))}")
-        if len(result.refused) > SHOWN:
-            self.console.print(f"and {len(result.refused) - SHOWN:,} more refused; see {folder / 'refused.csv'}.")
+            paragraph(self.console, str(merged))
+        for sentence in refusals(result.refused, folder / "refused.csv"):
+            paragraph(self.console, sentence, style="red")
         if result.answered + result.resumed:
-            self.console.print(f"Report: {folder / 'report.html'}")
+            paragraph(self.console, f"Report: {folder / 'report.html'}")
 
     def _show_first(self) -> int:
         """Show the first proteins, as a table where all their answers would fill the screen; how many were shown."""

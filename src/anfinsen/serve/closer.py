@@ -26,6 +26,7 @@ from anfinsen.inference.distances import FOLDER
 from anfinsen.inference.fold import Builder, refusal, seconds
 from anfinsen.inference.scan import Scanner
 from anfinsen.inference.variants import marginals
+from anfinsen.kinship.collection import Collection
 from anfinsen.limits import LIMITS
 from anfinsen.report.explanation import to_json
 from anfinsen.report.tables import safe_name
@@ -37,10 +38,10 @@ _DIGITS = 3
 
 
 class Closer:
-    """Looks closer with one bundle."""
+    """Looks closer with one bundle, and with relatives where there is a collection to find them in."""
 
-    def __init__(self, bundle: Bundle, tasks: Mapping[str, Task]) -> None:
-        self._bundle, self._tasks = bundle, tasks
+    def __init__(self, bundle: Bundle, tasks: Mapping[str, Task], collection: Collection | None = None) -> None:
+        self._bundle, self._tasks, self._collection = bundle, tasks, collection
         self._looks: dict[str, Look] = {"scan": self._scan, "hidden": self._hidden, "explain": self._explain}
         has_folder = (FOLDER / "bundle.json").is_file()
         if has_folder:  # which a small package may lack
@@ -63,7 +64,7 @@ class Closer:
 
     @cached_property
     def _scanner(self) -> Scanner:
-        return Scanner(self._bundle)
+        return Scanner(self._bundle, collection=self._collection)
 
     @cached_property
     def _builder(self) -> Builder:

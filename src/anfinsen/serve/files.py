@@ -20,7 +20,7 @@ from fastapi import FastAPI, Request, Response
 START = "index.html"
 ASSETS = "/assets/"
 """Where the app's own files are found; they hold nobody's data."""
-SCREENS = ("/", "/compare", "/drug", "/train", "/learn")
+SCREENS = ("/", "/compare", "/drug", "/train", "/learn", "/limits")
 """Addresses of the app's screens; each is the same file, and the script shows the screen."""
 PLACES = ("/r/", "/t/")
 """How the addresses of one job and of one training begin."""

@@ -134,7 +134,8 @@ class Guard:
                 403, "origin", "the Origin header", "Another site's page asked.", "Ask from the page served here."
             )
         path = scope["path"]
-        wait = 0.0 if path.startswith(ASSETS) or path == "/v1/health" else self._rate.wait(address_of(scope))
+        is_free = path in SCREENS or path.startswith(PAGES) or path == "/v1/health"
+        wait = 0.0 if is_free else self._rate.wait(address_of(scope))
         if wait > 0:
             raise refuse(
                 429,

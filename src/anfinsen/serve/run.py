@@ -43,6 +43,7 @@ class Settings:
     tasks: tuple[str, ...] = ()
     state: Path = Path("anfinsen-jobs")
     bundle: Path | None = None
+    relatives: str | None = None
     threads: int | None = None
 
 
@@ -67,6 +68,7 @@ def open_desk(settings: Settings, limits: Limits = LIMITS, *, cluster: Cluster |
     store = Store(settings.state)
     opening = {
         "bundle": None if settings.bundle is None else str(settings.bundle),
+        "relatives": settings.relatives,
         "tasks": settings.tasks,
         "threads": settings.threads,
         "store": str(store.path.absolute()),

@@ -35,7 +35,7 @@ FLAGS = {"label": "--label", "column": "--column", "partner": "--partner", "kind
 Stage = Literal["planning", "planned", "refused", "training", "done", "failed", "stopped"]
 ROUNDS, LAST = "rounds", 10**9
 """Where the rounds that judge lie, and where the training that is kept stands behind them."""
-_COMMAND = (sys.executable, "-c", "from anfinsen.cli import main; main()")
+_COMMAND = (sys.executable, "-m", "anfinsen")
 _MARKS = {"Error:": "error", "Mind:": "warning", "Refused:": "refused", "Usage": "error"}
 _ID = re.compile(r"[0-9a-f]{32}")
 _WIDE = "4000"
@@ -112,7 +112,7 @@ class School:
             id=id,
             stage=_stage(place, is_alive=child is not None and code is None, code=code),
             request=request,
-            plan=lines_of(place / PLAN),
+            plan=lines_of(place / PLAN, table=request["name"]),
             told=lines_of(place / TOLD),
             command=" ".join(["anfinsen train", request["name"] or TABLE, *_flags(request)]),
             made=str(place / RUN / "bundle") if (place / RUN / "bundle").is_dir() else "",
@@ -238,14 +238,15 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def lines_of(path: Path) -> list[dict[str, str]]:
-    """What the command line said, a line a sentence, each with its level."""
+def lines_of(path: Path, *, table: str = "") -> list[dict[str, str]]:
+    """What the command line said, a line a sentence, each with its level; `table` is what the user calls the table."""
     if not path.exists():
         return []
     found = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if not (text := line.strip()):
             continue
+        text = text.replace(TABLE, table or TABLE)
         first, _, rest = text.partition(" ")
         level = _MARKS.get(first, "heading" if text in ("The plan", "Learning", "How good it is") else "")
         found.append({"level": level, "text": rest if first in _MARKS else text})

@@ -23,11 +23,10 @@ from anfinsen.data.bits import ALPHABET, pack_letters
 from anfinsen.errors import InputError, UsageError
 from anfinsen.sets.corpus import TRAIN, Rows, Source
 from anfinsen.sets.shards import MANIFEST, Header, Manifest, Shard
+from anfinsen.wording import counted, refusals
 
 SHARD_RESIDUES = 16_000_000
 """Residues of one shard, ten megabytes: small enough to fetch, large enough to be few."""
-SHOWN = 5
-"""So many refused records are told in the terminal; refused.csv has all."""
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 
 
@@ -77,15 +76,12 @@ def conclusion(manifest: Manifest, refused: Sequence[InputError], folder: Path) 
     for split in manifest.splits:
         theirs = [shard for shard in manifest.shards if shard.split == split]
         count, residues = sum(shard.count for shard in theirs), sum(shard.residues for shard in theirs)
-        shards = "1 shard" if len(theirs) == 1 else f"{len(theirs):,} shards"
-        said.append(f"{split}: {count:,} sequences with {residues:,} residues in {shards}.")
+        packed = f"{counted(count, 'sequence')} with {counted(residues, 'residue')}"
+        said.append(f"{split}: {packed} in {counted(len(theirs), 'shard')}.")
     size, residues = (sum(getattr(shard, name) for shard in manifest.shards) for name in ("bytes", "residues"))
     said.append(f"{folder} takes {size / 2**20:,.1f} MiB, {8 * size / residues:.2f} bits a residue.")
     said.append(f"Its hash is {manifest.sha256}.")
-    said += [f"Refused: {error}" for error in refused[:SHOWN]]
-    if len(refused) > SHOWN:
-        said.append(f"and {len(refused) - SHOWN:,} more refused; see {folder.with_name('refused.csv')}.")
-    return said
+    return [*said, *refusals(refused, folder.with_name("refused.csv"))]
 
 
 def draw(rows: Iterable[Rows], most: int, seed: int) -> NDArray[numpy.bool_]:

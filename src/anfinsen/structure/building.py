@@ -1,15 +1,15 @@
 """From a distogram and torsions to a backbone in space: N, CA, C, O and CB of every residue.
 
-    expected distances -> multidimensional scaling -> a trace and its mirror image
+    expected distances -> multidimensional scaling -> a trace and its mirror image, or one with a relative's distances
     predicted torsions -> the chain that has them
         -> rigid residues move until they satisfy distances, torsions and bonds without clashes (Adam)
         -> the best, made ideal (L-BFGS) -> Backbone
 
 Distances do not know left from right. Residues here are L-amino acids by construction and torsions have a sign, so a
 mirrored start stays worse than its twin and is dropped; where torsions are unsure it may win, and only a relative's
-structure tells. Of a long thin chain most distances are beyond the last bin,
-and the chain of the torsions is the better start. Restrained optimisation as of Yang et al. 2020 (PNAS 117:1496),
-on rigid residues as of Jumper et al. 2021 (Nature 596:583). No network and no file is known here.
+structure tells. Of a long thin chain most distances are beyond the last bin, and the chain of the torsions is the
+better start; a relative's structure tells what lies there. Restrained optimisation as of Yang et al. 2020 (PNAS
+117:1496), on rigid residues as of Jumper et al. 2021 (Nature 596:583). No network and no file is known here.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from torch import Tensor
 from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.distogram import Distogram, centres
 from anfinsen.structure.frames import C_N, chain_of, dihedral, frames_along, frames_of, oxygens, spread, torsions
+from anfinsen.structure.geometry import distances
 from anfinsen.structure.scores import rmsd
 from anfinsen.structure.wishes import Wishes
 
@@ -69,14 +70,14 @@ class Built:
     loss: float
     """What it lost in the end; the lower the better it suits its distogram."""
     losses: tuple[float, ...]
-    """What each start had lost before one was chosen: the trace in one or both hands, the chain of the torsions."""
+    """What each start had lost before one was chosen: two traces, and without a relative the chain of the torsions."""
 
 
 @torch.enable_grad()
 def build(distogram: Distogram, sequence: str, like: Floats | None = None) -> Built:
     """The backbone that suits a distogram best, of a chain of L residues; the same for the same input.
 
-    `like` are CA atoms of a relative, (L, 3), NaN where it has none: they tell left from right.
+    `like` are CA atoms of a relative, (L, 3), NaN where it has none: they tell left from right, and far from farther.
     """
     wishes, springs = Wishes(distogram), Springs(distogram, sequence)
     frames = torch.stack(_starts(distogram, like))
@@ -191,27 +192,37 @@ def _last_oxygen(atoms: Tensor) -> Tensor:
 def _starts(distogram: Distogram, like: Floats | None) -> list[Tensor]:
     """Where the search begins: the trace that the distances draw, its mirror image, and the chain of the torsions.
 
-    Of the first two only the one that a relative resembles more, where there is one.
+    Where a relative is known, the trace and one with its distances too, each in the hand that resembles it more.
     """
-    trace = scaled(distogram)
-    hands = [trace, trace * numpy.array([1, 1, -1], trace.dtype)]
-    if like is not None:
-        hands = [min(hands, key=lambda hand: rmsd(like, hand))]
-    local = chain_of(numpy.asarray(distogram.torsions, numpy.float32))
-    return [*map(frames_along, hands), frames_of(local)]
+    if like is None:
+        chain = chain_of(numpy.asarray(distogram.torsions, numpy.float32))
+        return [*map(frames_along, _hands(scaled(distogram))), frames_of(chain)]
+    traces = scaled(distogram), scaled(distogram, like)
+    return [frames_along(min(_hands(trace), key=lambda hand: rmsd(like, hand))) for trace in traces]
 
 
-def scaled(distogram: Distogram) -> Floats:
-    """A trace whose distances are as near as three dimensions allow to the expected ones, (L, 3), left or right."""
-    known = 1.0 - distogram.probabilities[..., -1]
-    shares = numpy.where(known[..., None] > 0.5, distogram.probabilities, 0.0)[..., :-1]
+def _hands(trace: Floats) -> list[Floats]:
+    return [trace, trace * numpy.array([1, 1, -1], trace.dtype)]
+
+
+def scaled(distogram: Distogram, like: Floats | None = None) -> Floats:
+    """A trace whose distances are as near as three dimensions allow to the expected ones, (L, 3), left or right.
+
+    Between residues that a relative has, (L, 3) with NaN where it has none, its distances are taken: they reach beyond
+    the last bin.
+    """
+    known = distogram.probabilities[..., -1] < 0.5
+    shares = numpy.where(known[..., None], distogram.probabilities, 0.0)[..., :-1]
     expected = (shares @ centres(distogram.edges)[:-1]) / numpy.maximum(shares.sum(-1), 1e-6)
-    steps = numpy.where(known > 0.5, expected, 0.0)
+    lent = distances(numpy.full((len(distogram), 3), numpy.nan) if like is None else like)
+    is_lent = ~numpy.isnan(lent)
+    steps = numpy.where(known, expected, numpy.where(is_lent, lent, 0.0))
     numpy.fill_diagonal(steps, 0.0)
     along = numpy.arange(len(distogram) - 1)
     steps[along, along + 1] = steps[along + 1, along] = 3.8
     apart = shortest_path(steps, directed=False)
-    apart = numpy.where(known > 0.5, apart, 0.8 * apart)  # a way through the chain is longer than the straight line
+    apart = numpy.where(known | is_lent, apart, 0.8 * apart)  # a way through the chain is longer than the straight line
+    apart = numpy.where(is_lent, lent, apart)
     centred = numpy.eye(len(apart)) - 1.0 / len(apart)
     values, vectors = numpy.linalg.eigh(-0.5 * centred @ apart**2 @ centred)
     trace: Floats = vectors[:, -3:] * numpy.sqrt(numpy.maximum(values[-3:], 1e-3))

@@ -1,19 +1,20 @@
 """Pockets: where on a structure something small could sit, found by geometry and ranked by what residues are like.
 
-    backbone -> spheres -> free points near the surface -> how enclosed each is -> + evidence of residues -> score
-             -> points that touch each other -> `Pocket`: centre, volume, residues, score; the best first
+    backbone -> spheres -> free points near the surface -> how enclosed each is -> score
+             -> points that touch each other -> pockets -> ranked with the evidence of their residues -> `Pocket`
 
-A point is enclosed as far as rays from it meet protein within 9 Å (Hendlich et al. 1997, LIGSITE); points are judged by
-the residues around them and gathered to pockets as P2Rank does (Krivák & Hoksza 2018, J Cheminformatics 10:39). Side
-chains are spheres of their mean size and distance from CA, so that a backbone and a bare trace of CA atoms are read
-alike. The chain is laid along its own axes first, so that no answer depends on how a file turned it. It knows no
-learning: `evidence` is any number a residue between 0 and 1.
+A point is enclosed as far as rays from it meet protein within 9 Å (Hendlich et al. 1997, LIGSITE); points are scored
+and gathered to pockets as P2Rank does (Krivák & Hoksza 2018, J Cheminformatics 10:39). What residues are like decides
+which pocket comes first and never where one ends: with points that were chosen by residues too, fewer ligands were
+found. Side chains are spheres of their mean size and distance from CA, so that a backbone and a bare trace of CA atoms
+are read alike. The chain is laid along its own axes first, so that no answer depends on how a file turned it. It knows
+no learning: `evidence` is any number a residue between 0 and 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
@@ -46,8 +47,13 @@ _RAYS, _SIGHT = 40, 9.0
 """Rays from a point, and how far they look, ångström."""
 ENCLOSED = 0.5
 """Share of rays that meet protein from which on a point can belong to a pocket."""
-_HEARD, _FADES = 8.0, 5.0
-"""Ångström within which residues are heard by a point, and over which their weight falls."""
+_LINE = (-6.43, -1.67, 7.38)
+"""Constant and weights of enclosure and depth, a logistic line: fitted to which points lie within 2.5 Å of a ligand, on
+the 67 validation chains of `ligand_sites`."""
+_LEAST = 0.05
+"""Score from which on a point belongs to a pocket: of four, that which found most ligands of those chains."""
+_LEAST_SHARE = 1e-3
+"""Evidence below which a residue does not speak against its pocket any more."""
 _TOUCH = 1.8 * SPACING
 """Ångström within which points of one pocket touch."""
 _CONTACT = 5.0
@@ -69,7 +75,7 @@ class Pocket:
     residues: tuple[int, ...]
     """Indices of the residues around it, from 0, rising."""
     score: float
-    """What it is ranked by: the sum of its points' scores."""
+    """What it is ranked by: the sum of its points' scores, times the geometric mean of its residues' evidence."""
     enclosure: float
     """Mean share of rays from its points that meet protein."""
     points: Floats
@@ -86,53 +92,26 @@ class Cavities:
     """Share of rays that meet protein, (P,)."""
     depth: Floats
     """Mean enclosure of the points within 3 Å, (P,)."""
-    heard: coo_matrix
-    """Weight of each residue at each point, (P, L), rows sum to one."""
     spheres: Floats
     """The chain as spheres: centre and radius, (S, 4), in the frame of the file."""
     owners: Indices
     """The residue of each sphere, (S,)."""
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How a point's enclosure and the residues around it become its score: a logistic line."""
-
-    constant: float
-    enclosure: float
-    depth: float
-    evidence: float
-    """Of the mean logarithm of the evidence of the residues around."""
-    least: float
-    """Score from which on a point belongs to a pocket."""
-
-
-SHAPE = Scale(constant=-6.43, enclosure=-1.67, depth=7.38, evidence=0.0, least=0.05)
-"""Burial alone, without any knowledge of residues: fitted to which points lie within 2.5 Å of a ligand, on the 67
-validation chains of `ligand_sites`."""
-JUDGED = Scale(constant=-4.93, enclosure=-1.67, depth=7.38, evidence=1.0, least=0.05)
-"""Burial, and residues beside it: of twelve weights and constants those that found most ligands of those chains."""
-_LEAST_SHARE = 1e-3
-
-
-def find_pockets(
-    sequence: str, backbone: Backbone, evidence: Floats | None = None, *, most: int = 20, scale: Scale | None = None
-) -> list[Pocket]:
-    """The pockets of one chain, the best first; without `evidence` (L,), those of its shape alone.
+def find_pockets(sequence: str, backbone: Backbone, evidence: Floats | None = None, *, most: int = 20) -> list[Pocket]:
+    """The pockets of one chain, the best first; without `evidence` (L,), ranked by their shape alone.
 
     Empty where fewer than four residues have a place, or nothing is enclosed.
     """
     found = find_cavities(sequence, backbone)
-    return gather(found, evidence, most=most, scale=scale) if found is not None else []
+    return gather(found, evidence, most=most) if found is not None else []
 
 
-def gather(
-    found: Cavities, evidence: Floats | None = None, *, most: int = 20, scale: Scale | None = None
-) -> list[Pocket]:
+def gather(found: Cavities, evidence: Floats | None = None, *, most: int = 20) -> list[Pocket]:
     """Enclosed points as ranked pockets."""
-    scale = scale or (SHAPE if evidence is None else JUDGED)
-    scores = score_points(found, evidence, scale)
-    chosen = numpy.flatnonzero(scores >= scale.least)
+    constant, enclosed, deep = _LINE
+    scores = 1 / (1 + numpy.exp(-(constant + enclosed * found.enclosure + deep * found.depth)))
+    chosen = numpy.flatnonzero(scores >= _LEAST)
     if not len(chosen):
         return []
     pairs = KDTree(found.points[chosen]).query_pairs(_TOUCH, output_type="ndarray")
@@ -142,6 +121,9 @@ def gather(
     pockets = [
         _pocket(found, chosen[group == one], scores, tree) for one in range(count) if (group == one).sum() >= _FEWEST
     ]
+    if evidence is not None:
+        logs = numpy.log(numpy.clip(numpy.nan_to_num(evidence), _LEAST_SHARE, 1.0))
+        pockets = [replace(one, score=one.score * _said(one, logs)) for one in pockets]
     return sorted(pockets, key=lambda pocket: -pocket.score)[:most]
 
 
@@ -154,14 +136,9 @@ def faced(found: Cavities, length: int) -> Indices:
     return numpy.bincount(pairs // max(1, len(found.points)), minlength=length)
 
 
-def score_points(found: Cavities, evidence: Floats | None, scale: Scale) -> Floats:
-    """The score of each point, 0 to 1, (P,)."""
-    total = scale.constant + scale.enclosure * found.enclosure + scale.depth * found.depth
-    if evidence is not None:
-        shares = numpy.clip(numpy.nan_to_num(evidence), _LEAST_SHARE, 1.0)
-        total = total + scale.evidence * (found.heard @ numpy.log(shares))
-    scores: Floats = 1 / (1 + numpy.exp(-total))
-    return scores
+def _said(pocket: Pocket, logs: Floats) -> float:
+    """The geometric mean of the evidence of a pocket's residues."""
+    return float(numpy.exp(logs[[*pocket.residues]].mean())) if pocket.residues else _LEAST_SHARE
 
 
 def _pocket(found: Cavities, chosen: Indices, scores: Floats, tree: KDTree) -> Pocket:
@@ -196,9 +173,7 @@ def find_cavities(sequence: str, backbone: Backbone) -> Cavities | None:
     points, enclosure = _enclosed(laid)
     if not len(points):
         return None
-    depth = _smoothed(points, enclosure)
-    heard = _heard(points, laid, owners, len(sequence))
-    return Cavities(points @ axes.T + middle, enclosure, depth, heard, spheres, owners)
+    return Cavities(points @ axes.T + middle, enclosure, _smoothed(points, enclosure), spheres, owners)
 
 
 def own_frame(points: Floats) -> tuple[Floats, Floats]:
@@ -290,15 +265,3 @@ def _smoothed(points: Floats, values: Floats, reach: float = 3.0) -> Floats:
     total = values + numpy.bincount(first, weights=values[second], minlength=count)
     mean: Floats = total / (1 + numpy.bincount(first, minlength=count))
     return mean
-
-
-def _heard(points: Floats, spheres: Floats, owners: Indices, length: int) -> coo_matrix:
-    """How much each residue counts at each point: by its nearest sphere, rows sum to one."""
-    apart = KDTree(points).sparse_distance_matrix(KDTree(spheres[:, :3]), _HEARD, output_type="coo_matrix")
-    keys = apart.row.astype(numpy.int64) * length + owners[apart.col]
-    order = numpy.lexsort((apart.data, keys))
-    first = order[numpy.flatnonzero(numpy.diff(keys[order], prepend=-1))]
-    weights = numpy.exp(-((apart.data[first] / _FADES) ** 2))
-    rows, columns = keys[first] // length, keys[first] % length
-    total = numpy.bincount(rows, weights=weights, minlength=len(points))
-    return coo_matrix((weights / total[rows], (rows, columns)), shape=(len(points), length)).tocsr()

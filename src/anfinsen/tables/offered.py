@@ -28,12 +28,21 @@ _ATTRIBUTE = re.compile(r"(\w+)=(\S+)")
 
 
 def is_table(name: str | Path) -> bool:
-    """Whether a name means a table rather than a task.
+    """Whether a name means a table.
 
     >>> is_table("data.csv"), is_table("localization")
     (True, False)
     """
     return str(name).lower().removesuffix(".gz").endswith(TABLE_ENDINGS)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name can only mean a file, be it there or not, and never a task, whose name has no dot.
+
+    >>> is_file_name("data.xlsx"), is_file_name("localization")
+    (True, False)
+    """
+    return "." in Path(name).name or Path(name).is_file()
 
 
 def read_table(path: str | Path) -> Whole:

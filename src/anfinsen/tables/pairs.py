@@ -95,8 +95,9 @@ def find_partners(table: Whole, column: str = "", partner: str = "") -> Partners
         raise UsageError(
             f"The columns '{printable(pair[0])}' and '{printable(pair[1])}' look like two partners of a pair, but the "
             f"cells of '{printable(without[0])}' are no residues.",
-            remedy="Put the sequences of both proteins into the table, or name their columns: --column FIRST "
-            "--partner SECOND; to learn from one protein a row, say --column NAME alone.",
+            remedy="Put the sequences of both proteins into the table, name their columns (train and predict: --column "
+            "FIRST --partner SECOND), or give the proteins beside it (interact: --sequences FILE); to learn from one "
+            "protein a row, say --column NAME alone.",
         )
     first, second = (_name_column(table, at) for at in pair)
     return Partners(pair, (first, second), said)

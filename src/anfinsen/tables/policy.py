@@ -1,7 +1,7 @@
 """What is done with answers that cannot be learned from: refused with a reason, or mended and told, never in silence.
 
     conflicts      the same protein with different answers: both rows are named; dropped, joined by the median, or kept
-    repeats        the same protein with the same answer counts once
+    repeats        the same protein with the same answer counts once; with nearly the same their median, which is told
     rare classes   fewer than three rows cannot be in training, validation and test: refused, dropped or merged
     one answer     nothing to learn: refused
     outliers       kept and told: a slip of the pen, or another unit?
@@ -22,6 +22,7 @@ from anfinsen.data.example import Example, Value
 from anfinsen.errors import UsageError
 from anfinsen.reading.raw import printable
 from anfinsen.tables.answers import Kind
+from anfinsen.wording import counted
 
 FEWEST_ROWS = 20
 """Rows below which nothing is trained."""
@@ -89,24 +90,28 @@ def _settle_repeats(state: Judged, kind: Kind, conflicts: str) -> Iterable[str]:
             chains = sorted(chain.sequence for chain in example.chains)
             groups[(*chains, *sorted(example.conditions.items()))].append(row)
     limit = _SAME_NUMBER * _spread(state) if kind == "number" else 0.0
-    repeated = joined = 0
+    repeated = averaged = joined = 0
     for rows in groups.values():
         if len(rows) < 2:
             continue
         if _agree([state.examples[row].value for row in rows], limit):
-            repeated += len(rows) - 1
-            _join(state, rows, kind, "repeats")
+            is_same = len({str(state.examples[row].value) for row in rows}) == 1
+            repeated += (len(rows) - 1) * is_same
+            averaged += len(rows) * (not is_same)
+            _join(state, rows, kind, "repeats" if is_same else "is joined with")
         elif conflicts == "median" and kind == "number":
             joined += len(rows)
             _join(state, rows, kind, "is joined with")
         elif conflicts != "keep":
             _drop(state, rows)
     if repeated:
-        what = (
-            "rows repeat earlier ones with the same answer and were" if repeated > 1 else "row repeats an earlier one "
+        rows_are = counted(repeated, "row repeats an earlier one", "rows repeat earlier ones")
+        yield f"{rows_are} with the same answer and {'was' if repeated == 1 else 'were'} left out."
+    if averaged:
+        yield (
+            f"{averaged:,} rows have residues in common with others and answers that differ by less than {limit:.3g}; "
+            "each group was joined to its median."
         )
-        what += "" if repeated > 1 else "with the same answer and was"
-        yield f"{repeated:,} {what} left out."
     if joined:
         yield f"{joined:,} rows contradict each other; each group was joined to its median."
 

@@ -1,7 +1,8 @@
 """One path down a tree of names, as far as it is certain: the answer of the enzyme number.
 
     Tree     outputs (B, N) -> among the children of each parent a softmax -> the chance of every name
-             {"labels": [{"label", "probability"}], "said", "whole", "homology": {"identity", "labels"}, "source"}
+             {"labels": [{"label", "probability"}], "said", "whole", "kin": {"identity", "labels"},
+             "homology": {"labels"}, "source"}
 
 The first label is the one that is said: the deepest name that is more likely right than wrong. The others follow, the
 likeliest first. Where nothing is likely, not even a name of the first level, 'unknown' is said. `whole` is the best
@@ -102,11 +103,8 @@ class Tree(Classes):
         least, first = calibration.get(_GUESS, 0.0), calibration.get(_FIRST, 1.0) > 0
         answer["whole"] = self._whole(answer["labels"], voices, least, first)
         if voices.was_asked:
-            relatives = [at for at in numpy.argsort(-voices.votes, kind="stable") if voices.votes[at] > LEAST]
-            answer["homology"] = {
-                "identity": voices.identity or None,
-                "labels": self._entries(relatives, voices.votes),
-            }
+            answer["kin"] = {"identity": voices.identity or None, "labels": self._listed(voices.votes)}
+            answer["homology"] = {"labels": self._listed(voices.quick)}
             answer["source"] = self._source(self.said(shares), network, voices)
         return answer
 
@@ -149,6 +147,11 @@ class Tree(Classes):
 
     def _shares(self, votes: NDArray[numpy.float64]) -> dict[str, float]:
         return {self.classes[at]: float(votes[at]) for at in numpy.flatnonzero(votes > LEAST)}
+
+    def _listed(self, shares: NDArray[numpy.float64]) -> list[Answer]:
+        """The names with a share worth telling, the likeliest first."""
+        order = numpy.argsort(-shares, kind="stable")
+        return self._entries([int(at) for at in order if shares[at] > LEAST], shares)
 
     def _entries(self, places: Sequence[int], shares: NDArray[numpy.float64]) -> list[Answer]:
         entries = [named(self.hierarchy, at, float(shares[at])) for at in places]

@@ -1,6 +1,6 @@
 """Two voices about one protein, and how much each counts: the network, and the relatives that it was taught with.
 
-    outputs of the head (N,)  +  votes of relatives (N,), how near and how sure they are  ->  one probability a name
+    outputs of the head (N,)  +  votes of relatives (N,), how sure the best for each name is  ->  one probability a name
 
 Where homology is plain it is usually right; where no relative is found only the network can speak; between the two
 both know something. How much each counts is learnt by a logistic regression for each group of names (a level of the
@@ -21,7 +21,7 @@ from anfinsen.targets.base import Calibration, Floats
 
 Shares = NDArray[numpy.float64]
 
-_FEATURES = ("base", "network", "found", "votes", "near votes", "sure votes", "near", "near network")
+_FEATURES = ("base", "network", "votes", "sure", "surest", "surest network")
 _CLIP = 9.0
 _CANDIDATE = 0.003
 """Chance by the network from which a name without a vote is looked at when the weights are learnt."""
@@ -33,25 +33,30 @@ class Voices(NamedTuple):
 
     network: Floats
     votes: Shares
+    sureness: Shares
+    """How little chance explains the best relative of each name: minus the decimal logarithm of its E-value, over 10;
+    between 0 and 1, (N,).
+    """
+    quick: Shares
+    """The votes that a search by shared words alone would have brought: told beside the answer, never heard."""
     identity: float
     """Identity of the best relative, 0 to 1; 0 where none is proven."""
-    sureness: float
-    """How little chance explains the best relative: minus the decimal logarithm of its E-value, over 10; at most 1."""
-    was_asked: bool
+    was_asked: bool = True
     """Whether relatives were looked for at all."""
 
     @classmethod
     def of(cls, outputs: Floats, size: int) -> Voices:
         """The voices out of one row: the head's `size` outputs alone, or with what relatives say behind them."""
         if len(outputs) == size:
-            return cls(outputs, numpy.zeros(size), 0.0, 0.0, False)
-        votes = numpy.asarray(outputs[size : 2 * size], dtype=numpy.float64)
-        return cls(outputs[:size], votes, float(outputs[2 * size]), float(outputs[2 * size + 1]), True)
+            silence = numpy.zeros(size)
+            return cls(outputs, silence, silence, silence, 0.0, False)
+        network, votes, sureness, quick, (identity,) = numpy.split(outputs, numpy.arange(1, 5) * size)
+        return cls(network, votes.astype(float), sureness.astype(float), quick.astype(float), float(identity))
 
     def row(self) -> Floats:
-        """The same as one row (2 N + 2,)."""
-        last = [self.identity, self.sureness]
-        row: Floats = numpy.concatenate([self.network, self.votes, last]).astype(numpy.float32)
+        """The same as one row (4 N + 1,)."""
+        parts = (self.network, self.votes, self.sureness, self.quick, numpy.array([self.identity]))
+        row: Floats = numpy.concatenate(parts).astype(numpy.float32)
         return row
 
     def weighed(self, chances: Shares, groups: NDArray[numpy.int64], calibration: Calibration) -> Shares:
@@ -59,8 +64,8 @@ class Voices(NamedTuple):
         features = _features(chances, self)
         weights = numpy.zeros((int(groups.max(initial=0)) + 1, len(_FEATURES)))
         for group, row in enumerate(weights):
-            # without a calibration the network speaks alone, and relatives by how near they are
-            default = {"network": 1.0, "near votes": 8.0}
+            # without a calibration the network speaks alone, and relatives by how sure they are
+            default = {"network": 1.0, "sure": 8.0}
             row[:] = [calibration.get(_key(group, name), default.get(name, 0.0)) for name in _FEATURES]
         scores = (features * weights[groups]).sum(1)
         probabilities: Shares = 1 / (1 + numpy.exp(-scores))
@@ -96,11 +101,10 @@ def _features(chances: Shares, voices: Voices) -> Shares:
     """What the probability of each name is judged by: (N, features)."""
     clipped = numpy.asarray(chances, dtype=numpy.float64).clip(1e-9, 1 - 1e-9)
     logits = numpy.log(clipped / (1 - clipped)).clip(-_CLIP, _CLIP)
-    one = numpy.ones(len(logits))
-    votes, near, sure = voices.votes, voices.identity, voices.sureness
-    found = one * bool(votes.max(initial=0.0) > 0)
-    # the nearer the relative, the less the network need be heard
-    return numpy.stack([one, logits, found, votes, votes * near, votes * sure, one * near, logits * near], axis=1)
+    surest = numpy.full(len(logits), voices.sureness.max(initial=0.0))
+    # the surer the best relative, the less the network need be heard
+    told = [numpy.ones(len(logits)), logits, voices.votes, voices.sureness, surest, logits * surest]
+    return numpy.stack(told, axis=1)
 
 
 def _key(group: int, name: str) -> str:

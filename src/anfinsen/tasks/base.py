@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from anfinsen.data.batch import Batch, pack_examples
 from anfinsen.data.example import Example
 from anfinsen.data.nets import Net, make_net
+from anfinsen.kinship.family import Family
 from anfinsen.models.heads import HeadKind
 from anfinsen.models.network import HeadShape
 from anfinsen.registry import Registry
@@ -89,6 +90,8 @@ class Task:
     """Whether it asks about two proteins at once, whichever comes first."""
     of_structures: bool = False
     """Whether it reads where the residues are in space, in proteins that come with a structure."""
+    asks_relatives: bool = False
+    """Whether it answers better where sequences are given among which relatives are found."""
     members: int = 1
     """Of a task that reads structures: how many networks learn apart and answer together."""
 
@@ -121,6 +124,10 @@ class Task:
     def consult(self, head: nn.Module, examples: Sequence[Example], outputs: Sequence[Floats]) -> list[Floats]:
         """The outputs with what the head remembers about these examples; as they are where it remembers nothing."""
         return list(outputs)
+
+    def with_family(self, output: Floats, family: Family, said: Sequence[Floats]) -> Floats:
+        """The output with what relatives tell: `said` is the same head's output for each of `family.different`."""
+        return family.agreed(output, said)
 
     def answers(self, outputs: Sequence[Floats], examples: Sequence[Example], calibration: Calibration) -> list[Answer]:
         """Outputs as JSON answers, one for each example; of structures each says what it stands on."""

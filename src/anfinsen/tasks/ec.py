@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from anfinsen.data.example import Example
 from anfinsen.sets.catalog import Table
-from anfinsen.targets.annotation import LEVELS, level_of, shortened
+from anfinsen.targets.annotation import GAINS, LEVELS, level_of, shortened
 from anfinsen.targets.base import Answer
 from anfinsen.targets.hierarchy import Hierarchy, read_split
 from anfinsen.targets.tree import UNKNOWN_NAME, Tree
@@ -29,6 +29,7 @@ NEAR = 0.4
 """Identity of the nearest training protein from which homology alone is usually enough."""
 BELOW, ABOVE = "below-40-identity", "from-40-identity"
 _HIERARCHY = Hierarchy.read("ec.txt")
+_BY_LEVEL = tuple(f" level {level}" for level in range(1, LEVELS + 1))
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _path(said: str) -> list[str]:
 
 def _behind(answer: Answer) -> str:
     """Who knows it: a relative, the network, or both."""
-    identity = (answer.get("homology") or {}).get("identity")
+    identity = (answer.get("kin") or {}).get("identity")
     relative = f"a known enzyme, {100 * identity:.0f}% identical," if identity else "a remote known enzyme"
     sentences = {
         "homology": f"A relative says so, {relative.rstrip(',')}; the network alone would have said something else.",
@@ -90,12 +91,12 @@ TASK = EnzymeTask(
     question="Which reaction does it speed up?",
     explanation=(
         "The network gives the protein a place in a space in which each kind of reaction has its centre, and reads off "
-        "the nearest. Known enzymes that are alike in sequence are looked up as well; how much the two count has been "
+        "the nearest. It is also aligned with every enzyme that was learnt from; how much the two count has been "
         "learnt on enzymes that neither had seen. A number is said only as far as it is more likely right than wrong."
     ),
     target=Tree(_HIERARCHY.names, hierarchy=_HIERARCHY),
     hierarchy=_HIERARCHY,
-    sharpness=3.0,
+    sharpness=6.0,
     table=Table(
         "ec/ec_clean.parquet",
         value="ec",
@@ -114,10 +115,8 @@ TASK = EnzymeTask(
     metrics=(
         "F1",
         "F1 by protein",
-        *(f"accuracy level {level}" for level in range(1, LEVELS + 1)),
-        "relative_gain",
-        "relative_gain over levels",
-        *(f"relative_gain level {level}" for level in range(1, LEVELS + 1)),
+        *(f"accuracy{level}" for level in _BY_LEVEL),
+        *(f"{gain}{part}" for gain in GAINS for part in ("", " over levels", *_BY_LEVEL)),
     ),
     say=_say,
     published=(

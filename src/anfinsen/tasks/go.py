@@ -19,7 +19,7 @@ import polars
 from anfinsen.data.example import Example
 from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
-from anfinsen.targets.annotation import ASPECTS, aspect_of
+from anfinsen.targets.annotation import ASPECTS, GAINS, aspect_of
 from anfinsen.targets.base import Answer
 from anfinsen.targets.hierarchy import Hierarchy, read_split
 from anfinsen.targets.terms import CALLED, Terms
@@ -84,7 +84,7 @@ TASK = OntologyTask(
         licence="MIT repository; sequences UniProt CC BY 4.0; Gene Ontology CC BY 4.0",
     ),
     tests=("test", BELOW),
-    metrics=("Fmax", "Fmax MF", "Fmax CC", "Smin MF", "Smin CC", "relative_gain"),
+    metrics=("Fmax", "Fmax MF", "Fmax CC", "Smin MF", "Smin CC", *GAINS),
     say=_say,
     terms={
         "Gene Ontology": "A dictionary on which biologists have agreed: terms for what proteins do and where, and "

@@ -62,6 +62,7 @@ TASK = MembraneTopologyTask(
         "For every residue the network gives the chance that it lies inside, outside, in a signal peptide, or in a "
         "helix or strand that crosses a membrane; the likeliest way that keeps the rules of membranes is the answer."
     ),
+    asks_relatives=True,
     target=Segments(
         letters=(INSIDE, OUTSIDE, HELIX, STRAND, SIGNAL),
         names=("inside", "outside", "membrane helix", "membrane strand", "signal peptide"),

@@ -14,7 +14,7 @@ import numpy
 from torch import nn
 
 from anfinsen.data.example import Example
-from anfinsen.kinship.homology import Library
+from anfinsen.kinship.homology import PROVEN, Hit, Kin, Library
 from anfinsen.models.recall import Recall
 from anfinsen.targets.base import Floats
 from anfinsen.targets.hierarchy import Hierarchy
@@ -42,27 +42,50 @@ class RecallingTask(Task):
         if not len(library):
             return list(outputs)
         return [
-            Voices(row, *self.asked(library, example.protein.sequence), True).row()
+            Voices(row, *self.asked(library, example.protein.sequence)).row()
             for row, example in zip(outputs, examples, strict=True)
         ]
 
-    def asked(self, library: Library, sequence: str) -> tuple[Shares, float, float]:
-        """What the relatives of a sequence say (see `Voices`): votes (N,), identity and sureness of the best one.
+    def asked(self, library: Library, sequence: str) -> tuple[Shares, Shares, Shares, float]:
+        """What the relatives of a sequence say (see `Voices`): votes, sureness and quick votes (N,), best identity.
 
         Each votes for its names and all above them, by its score in bits (DiamondScore of DeepGOPlus; Kulmanov &
         Hoehndorf 2020, Bioinformatics 36:422). Doubtful ones vote too: how little they count is learnt.
         """
+        kin = library.kin(sequence)
+        is_proven = bool(kin) and kin[0].e_value <= PROVEN
+        identity = library.identity(sequence, kin[0].place) if is_proven else 0.0
+        return self.votes(library, kin), self.sureness(library, kin), self.quick(library, sequence), identity
+
+    def quick(self, library: Library, sequence: str) -> Shares:
+        """The votes of the relatives that share words with a sequence, (N,)."""
+        return self.votes(library, library.search(sequence))
+
+    def votes(self, library: Library, relatives: Sequence[Hit | Kin]) -> Shares:
+        """The share of each name in the votes of some relatives, (N,)."""
+        votes = self._silence()
+        weights = [one.bits**self.sharpness for one in relatives]
+        for one, weight in zip(relatives, weights, strict=True):
+            votes[self._told(library, one)] += weight / sum(weights)
+        return votes
+
+    def sureness(self, library: Library, relatives: Sequence[Hit | Kin]) -> Shares:
+        """How little chance explains the best relative of each name, (N,) between 0 and 1 (see `Voices`)."""
+        surest = self._silence()
+        for one in relatives:
+            sure = -numpy.log10(numpy.clip(one.e_value, 1e-10, 1.0)) / 10
+            told = self._told(library, one)
+            surest[told] = numpy.maximum(surest[told], sure)
+        return surest
+
+    def _silence(self) -> Shares:
         assert self.hierarchy is not None
-        votes = numpy.zeros(len(self.hierarchy.names))
-        hits = library.search(sequence)
-        if not hits:
-            return votes, 0.0, 0.0
-        weights = [hit.bits**self.sharpness for hit in hits]
-        for hit, weight in zip(hits, weights, strict=True):
-            votes[list(self.hierarchy.upwards(library.labels[hit.place].tolist()))] += weight
-        best = hits[0]
-        sureness = float(-numpy.log10(max(best.e_value, 1e-10)) / 10)
-        return votes / sum(weights), best.identity if best.is_proven else 0.0, sureness
+        return numpy.zeros(len(self.hierarchy.names))
+
+    def _told(self, library: Library, relative: Hit | Kin) -> list[int]:
+        """The names of a relative and all above them."""
+        assert self.hierarchy is not None
+        return list(self.hierarchy.upwards(library.labels[relative.place].tolist()))
 
     def places(self, example: Example) -> list[int]:
         """Where the names of an example stand in the hierarchy; names that are not there are left out."""

@@ -37,6 +37,7 @@ TASK = Task(
         "For every residue the network gives the chance of helix, strand and coil, judged from its neighbours "
         "along the chain and from what the language model knows of the whole sequence."
     ),
+    asks_relatives=True,
     target=Tokens(letters=("H", "E", "C"), names=("helix", "strand", "coil")),
     table=Table(
         "secondary_structure/ss3_flip.parquet",

@@ -2,6 +2,7 @@
 
     for each regime: deal the pairs into parts that are new in its way -> clues for each part from the others alone
     -> trees on all clues; trees without a part judge that part -> who counts how much, doubt, conformal quantile
+    both known: graph network without the first part -> says that part -> how much it counts -> is taught that part too
 
 A pair must not find its own value in the memory, or the trees would learn to copy; so its clues are drawn from a memory
 without its part: without its drug where the drug will be new, without its protein, without both, or without a random
@@ -14,22 +15,27 @@ pairs like these and not for any drug.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 
 from anfinsen.config import Config
+from anfinsen.drug.graph import MoleculeGraph
 from anfinsen.models.binding import NARROWEST, REGIMES, BindingModel, Drugs, Floats, Judge, Proteins, Regime, rows_of
 from anfinsen.models.likeness import Axes, nearness, usual_scale
 from anfinsen.models.memory import RIDGE_CLUES, Likeness, Memory, Places
 from anfinsen.models.trees import Trees
 from anfinsen.targets.base import conformal_quantile
+from anfinsen.training.affinity_network import NetworkConfig, Views, teach
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How much the trees may count, a ridge having the rest."""
+LOUDNESS = tuple(at / 10 for at in range(11))
+"""How much the graph network may count, trees and ridge having the rest."""
 
 
 class AffinityConfig(Config):
@@ -55,6 +61,15 @@ class AffinityConfig(Config):
     """How much of what is left each tree takes."""
     seed: int = 1
     """Seed of the parts and of the trees."""
+    network: NetworkConfig = NetworkConfig()
+    """How the graph network is trained, where molecules are given as graphs."""
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """All settings by name."""
+        own = {name: value for name, value in self.model_dump().items() if name != "network"}
+        inner = {f"network.{name}": value for name, value in self.network.model_dump().items()}
+        return {name: float(value) for name, value in (own | inner).items()}
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,27 @@ class Sides:
     states: Floats
     drug_groups: Places
     protein_groups: Places
+    graphs: tuple[MoleculeGraph, ...] = ()
+    """The drugs as graphs; none where no network shall be taught."""
+    stretches: Floats = field(default_factory=lambda: numpy.zeros((0, 0, 0), numpy.float32))
+    """(T, S, C) mean states of equal parts of each chain, none of them where there are no graphs."""
+
+    def only(self, drugs: Places, proteins: Places) -> Sides:
+        """Of some drugs and proteins alone."""
+        return Sides(
+            self.fragments[drugs],
+            self.profiles[proteins],
+            self.states[proteins],
+            self.drug_groups[drugs],
+            self.protein_groups[proteins],
+            tuple(self.graphs[at] for at in drugs.tolist() if self.graphs),
+            self.stretches[proteins if self.graphs else slice(0)],
+        )
+
+    @property
+    def views(self) -> Views:
+        """What the graph network reads of them."""
+        return Views(self.graphs, self.fragments, self.states, self.stretches)
 
 
 Tell = Callable[[str], None]
@@ -79,19 +115,17 @@ def fit(
     *,
     config: AffinityConfig | None = None,
     regimes: Sequence[Regime] = REGIMES,
+    folder: Path | None = None,
     tell: Tell = lambda sentence: None,
 ) -> BindingModel:
-    """Train on known pairs; what is on no pair's side is not on the shelves either, so a test leaks nothing."""
+    """Train on known pairs; what is on no pair's side is not on the shelves either, so a test leaks nothing.
+
+    In `folder` the networks keep what they have learnt so far, and go on from it.
+    """
     config = config or AffinityConfig()
     seen_drugs, drug = numpy.unique(drug, return_inverse=True)
     seen_proteins, protein = numpy.unique(protein, return_inverse=True)
-    known = Sides(
-        sides.fragments[seen_drugs],
-        sides.profiles[seen_proteins],
-        sides.states[seen_proteins],
-        sides.drug_groups[seen_drugs],
-        sides.protein_groups[seen_proteins],
-    )
+    known = sides.only(seen_drugs, seen_proteins)
     drugs, proteins = shelves(known, config)
     one = Likeness((drugs.alike(known.fragments),), numpy.arange(len(seen_drugs)))
     other = Likeness(proteins.alike(known.profiles, known.states), numpy.arange(len(seen_proteins)))
@@ -102,6 +136,7 @@ def fit(
 
     memory = remembered(numpy.arange(len(value)))
     judges: dict[Regime, Judge] = {}
+    network = None
     for regime in regimes:
         posed, clues, halves = [], [], []
         for part, source, held in deal(regime, pairs, known, config):
@@ -109,14 +144,20 @@ def fit(
             clues.append(rows_of(remembered(source), drugs, proteins, one, other, pairs[held]))
             halves.append(numpy.tile([number % 2 for number in part], (len(held), 1)))
         rows = numpy.concatenate(posed)
-        judges[regime] = judge = _judge(
+        judge, trial = _judge(
             numpy.concatenate(clues), value[rows] - memory.mean, numpy.concatenate(halves), regime, config
         )
+        if regime == "both known" and known.graphs and config.network.steps:
+            apart = value - memory.mean, posed[0], config.network
+            heard, network = teach(known.views, pairs, *apart, folder=folder, tell=tell)
+            judge = _hear(heard, apart[0][posed[0]], judge, trial.only(numpy.arange(len(posed[0]))))
+        judges[regime] = judge
         tell(
             f"{regime}: {len(rows):,} pairs posed, {len(judge.place.value):,} nodes, their share {judge.share:.2f}, "
-            f"the rest by ridge {judge.ridge + 1}, quantile {judge.quantile:.2f}."
+            f"the rest by ridge {judge.ridge + 1}, the network's share of all {judge.network:.1f}, "
+            f"quantile {judge.quantile:.2f}."
         )
-    return BindingModel(drugs, proteins, memory, judges)
+    return BindingModel(drugs, proteins, memory, judges, network)
 
 
 def shelves(known: Sides, config: AffinityConfig) -> tuple[Drugs, Proteins]:
@@ -160,9 +201,25 @@ def deal(
                     yield (number, other), source, held
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What trees and ridge say of posed pairs that they had not seen, and how wrong they expect to be, each (P,)."""
+
+    said: NDArray[numpy.float64]
+    doubt: NDArray[numpy.float64]
+
+    def only(self, rows: Places) -> Trial:
+        """Of some of the pairs alone."""
+        return Trial(self.said[rows], self.doubt[rows])
+
+    def quantile(self, wrong: NDArray[numpy.float64]) -> float:
+        """By how much the doubt must be stretched so that nine in ten errors lie within it."""
+        return conformal_quantile(wrong / numpy.maximum(self.doubt, NARROWEST))
+
+
 def _judge(
     rows: Floats, truth: NDArray[numpy.float64], halves: Places, regime: Regime, config: AffinityConfig
-) -> Judge:
+) -> tuple[Judge, Trial]:
     """Trees on all rows; how they count, their doubt and the quantile from trees that saw other halves (P, sides)."""
     said = {
         leaves: _crossed(rows, truth, halves, partial(_grown, count=config.trees, leaves=leaves, config=config))
@@ -174,16 +231,25 @@ def _judge(
         for ridge, clue in enumerate(RIDGE_CLUES)
         for share in SHARES
     )
-    wrong = numpy.abs(share * said[leaves] + (1 - share) * rows[:, RIDGE_CLUES[ridge]] - truth)
+    joined = share * said[leaves] + (1 - share) * rows[:, RIDGE_CLUES[ridge]]
+    wrong = numpy.abs(joined - truth)
     doubting = partial(_grown, count=config.doubts, leaves=config.doubt_leaves, config=config, fewest=40)
-    doubt = _crossed(rows, wrong, halves, doubting)
-    return Judge(
+    trial = Trial(joined, _crossed(rows, wrong, halves, doubting))
+    judge = Judge(
         Trees.grown(_grown(rows, truth, count=config.trees, leaves=leaves, config=config)),
         Trees.grown(doubting(rows, wrong)),
-        conformal_quantile(wrong / numpy.maximum(doubt, NARROWEST)),
+        trial.quantile(wrong),
         share,
         ridge,
     )
+    return judge, trial
+
+
+def _hear(said: Floats, truth: NDArray[numpy.float64], judge: Judge, trial: Trial) -> Judge:
+    """The judge with a network beside it, which counts as much as is best for pairs that it was not shown (P,)."""
+    wrong = {share: numpy.abs(share * said + (1 - share) * trial.said - truth) for share in LOUDNESS}
+    share = min(wrong, key=lambda share: float((wrong[share] ** 2).mean()))
+    return replace(judge, network=share, quantile=trial.quantile(wrong[share]))
 
 
 def _crossed(

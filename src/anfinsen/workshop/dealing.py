@@ -23,6 +23,7 @@ from anfinsen.kinship.relatives import Relatives
 from anfinsen.kinship.shortcuts import telling_columns, telling_ids
 from anfinsen.kinship.splits import TEST, TRAIN, VALID, Split, group_split, random_split
 from anfinsen.tables.labelled import Labelled, TableConfig
+from anfinsen.wording import counted
 
 FOLDS, FOLD_ROWS = 5, 200
 """Tables of up to so many rows are dealt into so many parts, each of which is the test once."""
@@ -177,7 +178,9 @@ def _folds(
     sentence = (
         f"in {folds} rounds, each of which puts other rows aside, learns from the rest and is asked about those, so "
         f"that each of the {len(found):,} rows is asked once by a network that has not seen it; {what}"
-    ) + (f" ({len(set(families.tolist())):,} families, the largest has {largest:,} rows)." if by_family else ".")
+    ) + (
+        f" ({len(set(families.tolist())):,} families, the largest has {counted(largest, 'row')})." if by_family else "."
+    )
     return rounds, f"{folds} folds of {noun}", sentence
 
 
