@@ -18,7 +18,7 @@ from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import TAUGHT, Bundle
 from anfinsen.hub.card import write_card
-from anfinsen.hub.record import Score, TaskRecord
+from anfinsen.hub.record import Score, TaskRecord, renewed
 from anfinsen.models.network import Network
 from anfinsen.report.scores import all_scores, headlines
 from anfinsen.sets.catalog import Table
@@ -319,3 +319,13 @@ def test_rows_about_the_body_stand_with_the_language_model_and_nothing_else_is_l
     card = (tmp_path / "card.md").read_text()
     assert "| shade, test | accuracy | one-hot | 0.500 | 0.400 to 0.600 | 40 |  |" in card
     assert "| 0.600 to 0.800 | 40 | level, one-hot |" in card
+
+
+def test_new_rows_take_the_place_of_old_ones_and_the_order_stays() -> None:
+    def row(split: str, value: float, model: str = "anfinsen mine") -> Score:
+        told = {"suite": "sequence", "task": "ec", "dataset": "d", "split": split, "metric": "F1", "model": model}
+        return Score.build({**told, "value": value, "low": value, "high": value, "n": 3})
+
+    old = [row("test", 0.1), row("test", 0.2, "mean"), row("other", 0.3)]
+    new = [row("new", 0.4), row("test", 0.5)]
+    assert [(one.split, one.value) for one in renewed(old, new)] == [("test", 0.5), ("other", 0.3), ("new", 0.4)]

@@ -231,13 +231,13 @@ def test_the_student_that_comes_with_the_package_is_a_study_of_the_suite_train(
     told: list[str] = []
     ask = partial(distillation.student_rows, limit=30, tell=told.append)
     with pytest.raises(MissingDataError, match="No student comes with this copy of Anfinsen") as missing:
-        ask(teacher.network, "anfinsen old-master")
+        ask(teacher)
     assert "--student half" in missing.value.remedy
     opened = Bundle.load(tmp_path / "teacher")
     distill(opened, list(known.values()), recipe(), tmp_path / "student")
     with pytest.raises(UnknownNameError):
-        ask(opened.network, "anfinsen another")
-    rows = ask(opened.network, "anfinsen old-master")
+        ask(Bundle("another", opened.network, opened.records))
+    rows = ask(opened)
     assert {(row.suite, row.task, row.metric, row.split) for row in rows} >= {
         ("train", task, metric, "distilled") for task in known for metric in ("compute_ratio", "accuracy_loss")
     }

@@ -27,7 +27,7 @@ from anfinsen.errors import BundleError
 from anfinsen.hub.body import file_hash
 from anfinsen.hub.bundle import WEIGHTS, default_bundle
 from anfinsen.hub.card import score_table
-from anfinsen.hub.record import Score
+from anfinsen.hub.record import Score, renewed
 from anfinsen.models.binding import BindingModel, Drugs, Judge, Proteins, Regime
 from anfinsen.models.likeness import Axes
 from anfinsen.models.memory import Memory
@@ -101,9 +101,7 @@ class AffinityBundle:
     def with_scores(self, rows: Sequence[Score]) -> AffinityBundle:
         """The same with new rows of its benchmark, in the place of older rows that answer the same question."""
         mine = tuple(row for row in rows if row.suite == SUITE)
-        answered = {row.question for row in mine}
-        kept = tuple(row for row in self.record.scores if row.question not in answered)
-        return replace(self, record=self.record.replaced(scores=kept + mine))
+        return replace(self, record=self.record.replaced(scores=renewed(self.record.scores, mine)))
 
     def save(self, folder: Path) -> None:
         """Write the arrays and the card, then the record with the arrays' hash."""

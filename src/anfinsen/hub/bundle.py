@@ -37,7 +37,7 @@ from anfinsen.errors import BundleError
 from anfinsen.hub.body import BODY_FILES, CORRECTIONS, file_hash, halved, read_body, widened, write_body
 from anfinsen.hub.card import write_card
 from anfinsen.hub.lock import lock_of
-from anfinsen.hub.record import BODY_SUITES, OURS, TRAINING_SUITE, Score, TaskRecord
+from anfinsen.hub.record import BODY_SUITES, OURS, TRAINING_SUITE, Score, TaskRecord, renewed
 from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.heads import MaskedHead
 from anfinsen.models.network import Network
@@ -147,11 +147,9 @@ class Bundle:
         be trained on it (such as 'gb1'); rows about what a bundle of one task is good for (such as 'fold', made from
         contacts) stand with that task.
         """
-        answered = {row.question for row in rows}
         for name, record in self.records.items():
             mine = tuple(row for row in rows if self._home(row) == name)
-            kept = tuple(row for row in record.scores if row.question not in answered)
-            self.records[name] = record.replaced(scores=kept + mine)
+            self.records[name] = record.replaced(scores=renewed(record.scores, mine))
         return self
 
     def _home(self, row: Score) -> str:

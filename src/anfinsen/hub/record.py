@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -81,6 +81,18 @@ class Score(Config):
     @property
     def _reach(self) -> tuple[float, float]:
         return (self.value if self.low is None else self.low, self.value if self.high is None else self.high)
+
+
+def renewed(kept: Sequence[Score], rows: Sequence[Score]) -> tuple[Score, ...]:
+    """Rows in their order, new ones in the place of those that answer the same question, other new ones at the end."""
+    fresh: dict[tuple[str, str, str, str], list[Score]] = {}
+    for row in rows:
+        fresh.setdefault(row.question, []).append(row)
+    asked = {row.question for row in rows}
+    found: list[Score] = []
+    for row in kept:
+        found += fresh.pop(row.question, []) if row.question in asked else [row]
+    return (*found, *(row for left in fresh.values() for row in left))
 
 
 class TaskRecord(Config):

@@ -111,7 +111,7 @@ class Family:
     def shares(self) -> Floats:
         """How often each residue is to be expected at each place, (L, 20); rows sum to 1.
 
-        >>> alone = Family.of("W", numpy.array([[RESIDUES.index("W")]], dtype=numpy.uint8))
+        >>> alone = Family.of("W", [])
         >>> RESIDUES[alone.shares[0].argsort()[-2]]
         'Y'
         """
