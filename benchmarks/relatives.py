@@ -1,6 +1,6 @@
 """Weigh what relatives say of conservation against what the network says, and write the weights beside the task.
 
-    python benchmarks/relatives.py [--proteins 200] [--check]
+    python benchmarks/relatives.py [--proteins 150] [--check]
 
 Fitted on proteins of the validation split, which no head has learnt, with relatives from the training part of the
 pre-training corpus. Five folds of proteins tell what it is worth. About ten minutes of one core.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 import anfinsen
-from anfinsen.bench.relatives import FOLDS, asked_about, corpus
+from anfinsen.bench.relatives import PROTEINS, asked_about, corpus
 from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.models.fast import quicken
@@ -27,6 +27,7 @@ from anfinsen.tasks.ask import ask
 from anfinsen.tasks.conservation import FAMILY_WEIGHTS, TASK, family_terms
 
 PATH = Path(anfinsen.__file__).parent / "tasks" / FAMILY_WEIGHTS
+FOLDS = 5
 STRENGTH = 0.3
 """How freely the weights may grow, as scikit-learn's C."""
 Rows = list[NDArray[numpy.floating]]
@@ -35,7 +36,7 @@ Rows = list[NDArray[numpy.floating]]
 def main() -> int:
     """Search, fit, tell what it is worth, write or compare."""
     flags = argparse.ArgumentParser(description=__doc__)
-    flags.add_argument("--proteins", type=int, default=200)
+    flags.add_argument("--proteins", type=int, default=PROTEINS)
     flags.add_argument("--check", action="store_true")
     asked = flags.parse_args()
     bundle, collection = Bundle.load(default_bundle()), corpus()

@@ -63,6 +63,7 @@ def test_without_a_relative_the_answers_stay_as_they_were(bundle: Bundle) -> Non
     strangers = Collection.of("strangers", ["MKT" * 30, "WHP" * 30])
     (alone,), (asked,) = (list(Predictor(bundle, collection=one).predict(UBIQUITIN)) for one in (None, strangers))
     assert alone.answers == asked.answers and "None of the 2 sequences" in asked.messages[0].text
+    assert "asked about" not in asked.messages[0].text
 
 
 def test_a_collection_for_tasks_that_ask_nobody_is_refused(bundle: Bundle, collection: Collection) -> None:

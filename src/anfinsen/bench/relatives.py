@@ -30,7 +30,6 @@ from anfinsen.tasks.base import Task
 from anfinsen.tasks.conservation import TASK as CONSERVATION
 
 PROTEINS = 150
-FOLDS = 5
 MANY = 20
 """Different relatives from which on a protein has many."""
 ALONE = "variety among relatives"

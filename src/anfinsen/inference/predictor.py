@@ -143,8 +143,11 @@ class Predictor:
         """What is said of the relatives that were found, and who asked them."""
         if family is None or self.collection is None:
             return ()
-        asking = ", ".join(task.title.lower() for task in self.tasks if task.asks_relatives)
-        return (Message("info", f"{self.collection.tell(family)} They were asked about: {asking}."),)
+        text = self.collection.tell(family)
+        if family.relatives:
+            asking = ", ".join(task.title.lower() for task in self.tasks if task.asks_relatives)
+            text = f"{text} They were asked about: {asking}."
+        return (Message("info", text),)
 
     def _notes(self, protein: Protein) -> tuple[Message, ...]:
         longest = int(getattr(self.bundle.network.body, "longest", len(protein)))

@@ -19,6 +19,7 @@ from anfinsen.data.elsewhere import fetched
 from anfinsen.errors import InputError, MissingExtraError
 from anfinsen.intake import opened
 from anfinsen.kinship.family import FEW, Family, Relative
+from anfinsen.wording import counted
 
 if TYPE_CHECKING:
     from pyhmmer.easel import DigitalSequenceBlock
@@ -89,10 +90,10 @@ class Collection:
         among = f"the {len(self):,} sequences of {self.name}"
         if not family.relatives:
             return f"None of {among} is a relative that can be told from chance."
-        found = f"{family.relatives:,} relative{'s' if family.relatives > 1 else ''}"
         different = float(numpy.median(family.depth))
-        counted = f"{found} among {among}, as good as {different:,.0f} different ones at most places."
-        return f"{counted} So few say little." if different < FEW else counted
+        found = f"{counted(family.relatives, 'relative')} among {among}"
+        told = f"{found}, as good as {different:,.0f} different ones at most places."
+        return f"{told} So few say little." if different < FEW else told
 
     def _relatives(self, sequence: str) -> Iterator[Relative]:
         """Each stretch of a relative that is like the protein and covers enough of it, the surest relative first."""

@@ -87,8 +87,8 @@ def family_terms(output: Floats, family: Family) -> Floats:
     times the logarithm of the mean depth. Steadiness is told within the protein, as ConSurf's grades are.
     """
     odds = output - output.mean(1, keepdims=True)
-    steady = family.variety.mean() - family.variety
-    steady = steady[:, None] / max(float(steady.std()), 1e-6)
+    variety = family.variety
+    steady = (variety.mean() - variety)[:, None] / max(float(variety.std()), 1e-6)
     both = numpy.concatenate([odds, steady], axis=1)
     found: Floats = numpy.concatenate([both, both * numpy.log1p(family.depth.mean())], axis=1)
     return found
