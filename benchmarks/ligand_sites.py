@@ -1,6 +1,6 @@
 """Who learns and who judges in `ligand-sites`: remakes the list of chains that are not simply learnt from.
 
-    python benchmarks/ligand_sites.py [--check | --fit]
+    python benchmarks/ligand_sites.py [--check | --teach | --fit]
 
 Judges are the chains of GPSite's official tests, the test structures, and a tenth ('own') of the training chains of the
 kinds whose official test is not here; another twentieth of all training chains, with the validation structures, stops
@@ -8,10 +8,11 @@ the training ('valid'). A chain that shares more words of five residues with a j
 (`kinship.neighbours.Reach`, all words kept: of pairs with half their residues alike it finds about 85 in 100, of those
 with 40 % 23). The library of known sites, which travels with the package, is made anew too. It takes about a minute.
 
-With --fit the few numbers that `inference.sites` lays over a network's answers are fitted anew on the 67 validation
-structures and printed, with what they bring on families that were left out of the fit; and the chances from which on
-a kind is said are fitted on all validation chains and kept in the bundle. Do so after each
-training.
+With --teach the bundle is given its second head, which reads the sequence alone and knows drug-like molecules only
+(the arm 'sequence' of `bench.site_ablation`; four minutes of a core). With --fit the few numbers that
+`inference.sites` and `inference.site_residues` lay over the answers are fitted anew on the 67 validation structures
+and printed, with what they bring on families that were left out of the fit; and the chances from which on a kind is
+said are fitted on all validation chains and kept in the bundle. Do both after each training.
 """
 
 from __future__ import annotations
@@ -19,24 +20,34 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy
 import polars
+import torch
+from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, matthews_corrcoef
 from sklearn.model_selection import GroupKFold
 
-from anfinsen.bench.sites import NEAR, blind, said_from, without_structure
+from anfinsen.bench.site_ablation import ARMS, LONGEST, SEQUENCE, taught
+from anfinsen.bench.sites import NEAR, alone, blind, listened, only, said_from, without_structure
+from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.record import TaskRecord
 from anfinsen.inference.predictor import answer
-from anfinsen.inference.sites import ALONE, EMBEDDED, IN_SPACE, PLACED, SHOWN, evidence
+from anfinsen.inference.site_residues import ALONE, BESIDE, IN_SPACE, PLACED, TOUCHING, VOICES, evidence, voices
+from anfinsen.inference.sites import EMBEDDED, SHOWN
 from anfinsen.kinship.neighbours import Reach
-from anfinsen.sets.holo import load_holo
+from anfinsen.models.frozen import FrozenBody
+from anfinsen.models.network import Network
+from anfinsen.sets.holo import SITES, load_holo
 from anfinsen.sets.known_sites import LIBRARY, KnownSites
-from anfinsen.structure.pockets import faced, find_cavities, gather
+from anfinsen.structure.pockets import find_cavities, gather
 from anfinsen.structure.protein import Protein
-from anfinsen.tasks.ligand_sites import LETTERS, OWN, TASK, example_of, key_of
+from anfinsen.tasks.custom import Custom
+from anfinsen.tasks.ligand_sites import DRUG, LETTERS, OWN, TASK, example_of, key_of
 
 PATH = Path(__file__).parents[1] / "src" / "anfinsen" / "tasks" / "ligand_sites_split.txt"
 HASHES = 2000
@@ -47,16 +58,22 @@ HEAD = (
 TRAIN, VALID, TEST, OUT, MINE = "train", "valid", "test", "out", "own"
 STRUCTURES = (TRAIN, VALID, TEST)
 
+Floats = NDArray[Any]
+
 
 def main() -> int:
     """Write the list and the library, or compare the list with the one that is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--teach", action="store_true")
     parser.add_argument("--fit", action="store_true")
     asked = parser.parse_args()
+    if asked.teach:
+        teach()
     if asked.fit:
         fit()
         fit_said()
+    if asked.teach or asked.fit:
         return 0
     made = text(dealt(roles()))
     if not asked.check:
@@ -99,38 +116,70 @@ def dealt(given: Mapping[str, str]) -> dict[str, str]:
     return splits
 
 
+def teach() -> None:
+    """Put a head beside that of the task: what the sequence alone says of drug-like molecules, as two letters."""
+    bundle, chains = Bundle.load(EMBEDDED), [one for one in load_holo(TRAIN) if len(one.protein) <= LONGEST]
+    one_kind, train = alone(DRUG, [example_of(one) for one in chains])
+    stops = [only(example_of(one), DRUG) for one in load_holo(VALID)]
+    arm = taught(one_kind, ARMS[SEQUENCE], FrozenBody(bare(bundle.network.body)), train, stops)
+    learnt = {name.removeprefix("head."): one for name, one in arm.heads[one_kind.name].state_dict().items()}
+    for name in ("out.weight", "out.bias"):  # log-odds of one letter are the logits of two, the other's at zero
+        learnt[name] = torch.cat([torch.zeros_like(learnt[name]), learnt[name]])
+    custom = Custom(title="drug-like ligand", kind="tokens", labels=("-", TOUCHING), table=SITES.title)
+    shape = custom.task(BESIDE).shape
+    network = Network(bundle.network.body, {**bundle.network.shapes, BESIDE: shape})
+    network.heads.update(bundle.network.heads)
+    network.heads[BESIDE].load_state_dict(learnt)
+    bundle.network = network.eval()
+    bundle.records[BESIDE] = TaskRecord(
+        kind=shape.kind,
+        size=shape.size,
+        labels=custom.labels,
+        calibration={"temperature": 1.0},
+        dataset=f"{SITES.title} (train)",
+        licence=SITES.licence,
+        trained_on=len(train),
+        custom=custom,
+    )
+    bundle.remember()
+    bundle.save(EMBEDDED)
+
+
 def fit() -> None:
-    """Print the line through pockets (`_CHANCE`), the line through residues (`_FACING`) and its threshold (`_SAID`)."""
-    chains = load_holo("valid")
-    told = [evidence(one) for one in answer(Bundle.load(EMBEDDED), TASK, blind([example_of(one) for one in chains]))]
-    odds, faces, truth, family, scores, hit = [], [], [], [], [], []
-    for chain, shares in zip(chains, told, strict=True):
-        hollows = find_cavities(chain.protein.sequence, chain.protein.backbone)
-        clipped = numpy.clip(shares, 1e-4, 1 - 1e-4)
-        odds.append(numpy.log(clipped / (1 - clipped)))
-        faces.append(numpy.log1p(faced(hollows, len(shares))))
+    """Print the line through pockets (`_CHANCE`), the line through residues (`LINE`) and its threshold (`SAID`)."""
+    bundle, chains = Bundle.load(EMBEDDED), load_holo("valid")
+    asked = blind([example_of(one) for one in chains])
+    placed, heard_alone = map(evidence, answer(bundle, TASK, asked)), listened(bundle, asked)
+    heard, truth, family, scores, hit = [], [], [], [], []
+    for chain, here, sequence in zip(chains, placed, heard_alone, strict=True):
+        backbone, hollows = chain.protein.backbone, find_cavities(chain.protein.sequence, chain.protein.backbone)
+        pockets = gather(hollows, here, most=SHOWN)
+        heard.append(voices(here, sequence, backbone, hollows, pockets[0] if pockets else None))
         truth.append(numpy.array(list(chain.label)) == "1")
-        family.append(numpy.full(len(shares), chain.cluster))
+        family.append(numpy.full(len(here), chain.cluster))
         ligands = KDTree(numpy.concatenate([ligand.points for ligand in chain.ligands]))
-        for pocket in gather(hollows, shares, most=SHOWN):
-            scores.append(numpy.log(pocket.score))
-            hit.append(ligands.query(pocket.centre)[0] <= NEAR)
+        scores += [numpy.log(pocket.score) for pocket in pockets]
+        hit += [ligands.query(pocket.centre)[0] <= NEAR for pocket in pockets]
     line = LogisticRegression(C=100).fit(numpy.array(scores)[:, None], hit)
     print(
         f"_CHANCE: {line.intercept_[0]:.2f}, {line.coef_[0, 0]:.3f} ({len(hit)} pockets, of which {sum(hit)} held one)"
     )
-    rows, known = numpy.stack([numpy.concatenate(odds), numpy.concatenate(faces)], axis=1), numpy.concatenate(truth)
-    apart = GroupKFold(5).split(rows, known, numpy.concatenate(family))
-    left_out = numpy.zeros(len(known))
-    for here, there in apart:
-        left_out[there] = LogisticRegression(C=1.0).fit(rows[here], known[here]).decision_function(rows[there])
-    alone, both = (average_precision_score(known, one) for one in (rows[:, 0], left_out))
-    print(f"AUPR of the network {alone:.3f}, with what residues face {both:.3f} (families left out)")
-    line = LogisticRegression(C=1.0).fit(rows, known)
-    chances = line.predict_proba(rows)[:, 1]
+    fit_line(*map(numpy.concatenate, (heard, truth, family)))
+
+
+def fit_line(rows: Floats, truth: Floats, family: Floats) -> None:
+    """The line through voices (R, 5), what it brings on families left out of it, and the chance it says sites from."""
+    for names in (VOICES[:1], VOICES[:-1], VOICES):
+        said, left_out = rows[:, : len(names)], numpy.zeros(len(rows))
+        for here, there in GroupKFold(5).split(said, truth, family):
+            line = LogisticRegression(C=1.0).fit(said[here], truth[here])
+            left_out[there] = line.predict_proba(said[there])[:, 1]
+        print(f"AUPR of {', '.join(names)}: {average_precision_score(truth, left_out):.3f} (families left out)")
     cuts = numpy.arange(0.05, 0.6, 0.01)
-    best = max(cuts.tolist(), key=lambda cut: matthews_corrcoef(known, chances >= cut))
-    print(f"_FACING: {line.intercept_[0]:.2f}, {line.coef_[0, 0]:.2f}, {line.coef_[0, 1]:.2f}; _SAID: {best:.2f}")
+    worth = numpy.array([matthews_corrcoef(truth, left_out >= cut) for cut in cuts])
+    line = LogisticRegression(C=1.0).fit(rows, truth)
+    numbers = ", ".join(f"{one:.3f}" for one in (*line.intercept_, *line.coef_[0]))
+    print(f"LINE: {numbers}; SAID: {cuts[worth >= worth.max() - 0.01].max():.2f} (MCC {worth.max():.3f} at best)")
 
 
 def fit_said() -> None:

@@ -28,6 +28,7 @@ from anfinsen import runtime
 from anfinsen.bench.probes import ends_of
 from anfinsen.bench.study import Question, untrained
 from anfinsen.data.composition import composition
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.predictor import answer
@@ -80,8 +81,7 @@ def _drawn(task: Task) -> Task:
     held: dict[str, list[Example]] = {}
     for split, count in DRAWN.items():
         short = [example for example in task.examples(split) if len(example.protein) <= LONGEST]
-        order = numpy.random.default_rng(1).permutation(len(short))[:count]
-        held[split] = [short[at] for at in order.tolist()]
+        held[split] = draw(short, count, in_order=False)
 
     class Part(type(task)):  # type: ignore[misc]  # the class is only known now
         def examples(self, split: str) -> list[Example]:
@@ -124,7 +124,7 @@ def _enzymes(split: str, count: int) -> list[Example]:
     """Enzymes with one kind of reaction, drawn at random, each with the first digit of its number."""
     examples = [(one, {number[0] for number in one.value}) for one in TASKS["ec"].examples(split)]
     single = [replace(ends_of(one, LONGEST), value=kinds.pop()) for one, kinds in examples if len(kinds) == 1]
-    return [single[at] for at in numpy.random.default_rng(1).permutation(len(single))[:count].tolist()]
+    return draw(single, count, in_order=False)
 
 
 def _states(network: Network, examples: Sequence[Example]) -> numpy.ndarray:

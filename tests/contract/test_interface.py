@@ -56,8 +56,8 @@ def test_coordinates_of_a_file_reach_the_network_and_the_answer_says_so(network:
     (answer,) = TASK.answers(seen, found, {})
     (other,) = TASK.answers(blind, [without(one) for one in found], {})
     assert (answer["ground"], other["ground"]) == ("structure", "sequence")
-    assert TASK.say(answer).endswith("judged from its structure.")
-    assert TASK.say(other).endswith("judged from the sequence alone.")
+    assert "judged from its structure; about " in TASK.say(answer)
+    assert "judged from the sequence alone" in TASK.say(other)
 
 
 def test_a_chain_is_answered_alike_alone_in_company_and_turned_round(network: Network) -> None:

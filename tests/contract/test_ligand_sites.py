@@ -14,7 +14,7 @@ import torch
 from anfinsen.bench.sites import alone, said_from, without_structure
 from anfinsen.data.example import Example
 from anfinsen.errors import UnknownNameError
-from anfinsen.inference.sites import ALONE, NEVER, PLACED, RIGHT, sparing
+from anfinsen.inference.site_residues import ALONE, NEVER, PLACED, RIGHT, sparing
 from anfinsen.sets import holo
 from anfinsen.sets.holo import load_holo
 from anfinsen.sets.known_sites import KnownSites

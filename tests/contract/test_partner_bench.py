@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy
+import pytest
 
 from anfinsen.bench.complexes import over_complexes
 from anfinsen.bench.partners import circles_alone, over_proteins
@@ -26,6 +27,10 @@ def test_an_interval_over_proteins_is_wider_where_few_proteins_make_many_pairs()
     assert wide.low is not None and wide.high is not None and narrow.low is not None and narrow.high is not None
     assert wide.high - wide.low > 0.02
     assert over_proteins("AUPR", truth, truth, few).value == 1.0
+    ahead = over_proteins("accuracy", truth, truth - 0.5, few, beside=said)
+    assert ahead.value == pytest.approx(1 - wide.value)
+    assert ahead.low == pytest.approx(1 - wide.high)
+    assert ahead.high == pytest.approx(1 - wide.low)
     perfect = over_complexes(truth > 0, truth, numpy.repeat(numpy.arange(8), 50))
     assert (perfect.value, perfect.low, perfect.n) == (1.0, 1.0, 8)
 

@@ -9,7 +9,20 @@ import numpy
 import pytest
 import torch
 
-from anfinsen.bench.site_ablation import ARMS, CONFIG, compared, learn
+from anfinsen.bench.site_ablation import (
+    ARMS,
+    CONFIG,
+    GRAPH,
+    JOINED,
+    LATE,
+    MULTISCALE,
+    SEQUENCE,
+    Said,
+    answered,
+    compared,
+    late,
+    learn,
+)
 from anfinsen.bench.sites import only
 from anfinsen.data.example import Example
 from anfinsen.models.encoder import Encoder, EncoderConfig
@@ -42,9 +55,13 @@ def body() -> FrozenBody:
     return FrozenBody(NativeBody(Encoder(shape), shape.dim, shape.longest))
 
 
-def shares(arm: str, train: Sequence[Example], test: Sequence[Example], steps: int = 2) -> numpy.ndarray:
+def said(arm: str, train: Sequence[Example], test: Sequence[Example], steps: int = 2) -> Said:
     config = CONFIG.replaced(steps=steps, tokens=256, warmup=1, average=0.0, learning_rate=1e-2)
-    answers = learn(ONE, ARMS[arm], body(), train, train, test, config)
+    return learn(ONE, ARMS[arm], body(), train, train, test, config)
+
+
+def shares(arm: str, train: Sequence[Example], test: Sequence[Example], steps: int = 2) -> numpy.ndarray:
+    answers = answered(ONE, said(arm, train, test, steps), train, test)
     return numpy.array([one["probabilities"][DRUG] for one in answers])
 
 
@@ -52,7 +69,8 @@ def test_arms_without_a_fold_or_without_words_do_not_see_them(examples: list[Exa
     bare = [replace(one, protein=replace(one.protein, backbone=None)) for one in examples]
     assert shares("sequence", examples, examples) == pytest.approx(shares("sequence", examples, bare))
     assert numpy.abs(shares("graph", examples, examples) - shares("graph", examples, bare)).max() > 1e-3
-    assert shares("joined", examples, examples) == pytest.approx(shares("joined", examples, examples))
+    one = f"{JOINED} in one network"
+    assert shares(one, examples, examples) == pytest.approx(shares(one, examples, examples))
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -60,6 +78,19 @@ def test_every_arm_learns_what_a_residue_tells(arm: str, examples: list[Example]
     truth = numpy.array([[letter == "1" for letter in one.value[0]] for one in examples])  # type: ignore[index]
     said = shares(arm, examples, examples, steps=30)
     assert said[truth].mean() > 2 * said[~truth].mean()
+
+
+def test_what_is_joined_late_hears_its_voices_and_the_last_arm_hears_all(examples: list[Example]) -> None:
+    told = late(ONE, {arm: said(arm, examples, examples) for arm in (SEQUENCE, GRAPH)}, examples, examples)
+    assert list(told) == [SEQUENCE, f"{GRAPH}, network alone", *LATE]
+    assert list(LATE)[-1] == MULTISCALE and set(LATE[GRAPH]) < set(LATE[JOINED]) < set(LATE[MULTISCALE])
+
+    def right(arm: str) -> float:
+        truth = numpy.array([[letter == "1" for letter in one.value[0]] for one in examples])  # type: ignore[index]
+        odds = numpy.array([one["probabilities"][DRUG] for one in told[arm]])
+        return float(odds[truth].mean() - odds[~truth].mean())
+
+    assert right(MULTISCALE) >= right(JOINED) - 0.01 >= right(GRAPH) - 0.02
 
 
 def test_gains_are_those_of_the_last_arm_over_each_other(examples: list[Example]) -> None:

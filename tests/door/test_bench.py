@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
 import polars
 import pytest
+from numpy.typing import NDArray
 
 from anfinsen.bench import suite
 from anfinsen.bench.run import run, verdicts, write_rows
@@ -23,7 +25,7 @@ from anfinsen.models.network import Network
 from anfinsen.report.scores import all_scores, headlines
 from anfinsen.sets.catalog import Table
 from anfinsen.targets.base import Answer, Label, Number
-from anfinsen.targets.metrics import Estimate
+from anfinsen.targets.metrics import METRICS, Estimate, Metric, Pairs
 from anfinsen.tasks import TASKS, Task
 from anfinsen.tasks.base import Published
 
@@ -165,6 +167,23 @@ def test_a_score_that_does_not_exist_is_left_out_and_said(tables: Path) -> None:
         "weight, test, anfinsen-trial: There is no spearman over these 120 proteins: "
         "all true or all answered values are the same."
     ) in told
+
+
+def test_a_gain_is_ours_alone_over_the_baseline_that_it_names(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rows_of(pairs: Pairs) -> NDArray[numpy.float64]:
+        return numpy.array([[one["label"] != one["majority"]["label"], 1] for _, one in pairs], dtype=numpy.float64)
+
+    gain = Metric("gain", "said otherwise", rows_of, lambda sums: sums[:, 0] / sums[:, 1], "", rival="majority")
+    METRICS.add("gain", gain)
+    monkeypatch.setitem(TASKS._things, "shade", replace(SHADE, metrics=("accuracy", "gain")))
+    told: list[str] = []
+    rows, _ = run(["shade"], perfect, model="anfinsen-trial", tell=told.append)
+    METRICS.remove("gain")
+    assert [(row.model, row.split, row.value) for row in rows if row.metric == "gain"] == [
+        ("anfinsen-trial", "test", 0.5),
+        ("anfinsen-trial", "hard", 0.5),
+    ]
+    assert all(" answers " in sentence for sentence in told)
 
 
 def test_a_limit_draws_the_same_proteins_for_everyone(tables: Path) -> None:

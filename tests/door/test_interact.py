@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy
 import polars
@@ -23,6 +24,8 @@ from anfinsen.inference.partners import Pairer, Shelf, best_pairs
 from anfinsen.models.acquaintance import Acquaintances, Asked
 from anfinsen.models.encoder import Encoder, EncoderConfig
 from anfinsen.models.network import NativeBody, Network
+from anfinsen.models.pairing import PLACES
+from anfinsen.models.recall import Recall
 from anfinsen.report.partners import standing
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.ask import ask
@@ -54,8 +57,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     shape = EncoderConfig(layers=1, dim=32, heads=2, inner_dim=64)
     network = Network(NativeBody(Encoder(shape), shape.dim, shape.longest), {TASK.name: TASK.shape}).eval()
-    known = two_circles(made(30))
-    TASK.remember(network.heads[TASK.name], known)
+    known, rooms = two_circles(made(30)), numpy.random.default_rng(5).dirichlet(numpy.ones(PLACES), 30)
+    where = {protein.sha256: row for protein, row in zip(made(30), rooms, strict=True)}
+    cast(Recall, network.heads[TASK.name].memory).keep(Meeting.fit(known, YES, where).to_arrays())
     outputs = [one[TASK.name] for one in ask(network, [TASK], known)]
     calibration = TASK.target.calibrate(outputs, known)
     record = TaskRecord(kind="pairing", size=2, labels=TASK.target.labels, calibration=calibration)
@@ -159,17 +163,42 @@ def test_the_memory_knows_who_belongs_to_which_circle() -> None:
     numpy.testing.assert_allclose(again.votes(one, other)[0], votes, atol=1e-3)
 
 
+def test_of_new_proteins_the_memory_knows_what_pairs_of_such_rooms_do() -> None:
+    proteins, generator = made(60), numpy.random.default_rng(4)
+    rooms = numpy.eye(PLACES)[generator.integers(0, 2, 60)] * 0.8 + 0.02
+    where = {protein.sha256: row for protein, row in zip(proteins, rooms, strict=True)}
+    at = generator.integers(0, 60, (500, 2))
+    same = (rooms[at[:, 0]] == rooms[at[:, 1]]).all(1)
+    pairs = [
+        Example(proteins[a], YES if is_same else NO, partner=proteins[b])
+        for (a, b), is_same in zip(at.tolist(), same, strict=True)
+    ]
+    strangers = made(40, seed=9)
+    told = numpy.eye(PLACES)[generator.integers(0, 2, 40)] * 0.8 + 0.02
+    meeting = Meeting.fit(pairs, YES, where)
+    asked = meeting.asked(strangers, told)
+    votes, known = meeting.votes(asked, asked, is_grid=True)
+    assert (known == 0).all()
+    numpy.testing.assert_allclose(votes, votes.T, atol=1e-5)
+    assert ((votes > 0) == (told[:, None] == told).all(-1)).mean() > 0.95
+    in_rows, _ = meeting.votes(asked.part(slice(0, 20)), asked.part(slice(20, 40)))
+    numpy.testing.assert_allclose(in_rows, votes[numpy.arange(20), numpy.arange(20, 40)], atol=1e-4)
+    untold = Meeting.fit(pairs, YES)  # a memory that was told of no places listens to none
+    numpy.testing.assert_array_equal(untold.asked(strangers, told).places, numpy.zeros((40, 0)))
+
+
 def test_circles_are_connected_by_meetings_alone_and_a_chain_of_two_names_joins_none() -> None:
     pairs = numpy.array([[0, 1], [1, 2], [3, 4], [0, 3], [2, 5], [5, 4]])
     meets = numpy.array([True, True, True, False, True, True])
-    joined = Acquaintances(6, pairs, meets)
+    nowhere = numpy.zeros((6, 0), dtype=numpy.float32)
+    joined = Acquaintances(pairs, meets, nowhere)
     assert len(set(joined.circle.tolist())) == 1
     doubles = numpy.arange(6) == 5
-    apart = Acquaintances(6, pairs, meets, doubles)
+    apart = Acquaintances(pairs, meets, nowhere, doubles)
     assert apart.circle[0] == apart.circle[2] != apart.circle[3] == apart.circle[4]
     clues = apart.circle_clues(numpy.array([0]), numpy.array([4]))
     numpy.testing.assert_allclose(clues, apart.circle_clues(numpy.array([4]), numpy.array([0])))
-    asked = Asked(numpy.array([0, -1]), numpy.eye(6)[:2])
+    asked = Asked(numpy.array([0, -1]), numpy.eye(6)[:2], nowhere[:2])
     assert apart.knows(asked).tolist() == [True, False]
 
 

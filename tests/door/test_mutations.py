@@ -121,6 +121,21 @@ def kin(folder: Path, sequence: str = INSULIN) -> Path:
     return path
 
 
+@pytest.fixture
+def without_families(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a package without the families that come with it."""
+    monkeypatch.setattr("anfinsen.kinship.kin.LIBRARY", tmp_path / "none.safetensors")
+
+
+def test_known_families_are_asked_unless_nobody_shall_be(fasta: Path, tmp_path: Path) -> None:
+    asked, alone = call("scan", fasta, tmp_path / "a"), call("scan", fasta, tmp_path / "b", "--relatives", "none")
+    assert asked.exit_code == alone.exit_code == 0, asked.output
+    assert "families that come with Anfinsen" in " ".join(asked.output.split())
+    assert "what its relatives have there" in " ".join(asked.output.split())
+    assert "relatives" not in alone.output.replace("what relatives swap", "")
+
+
+@pytest.mark.usefixtures("without_families")
 def test_relatives_are_asked_where_there_are_some(fasta: Path, tmp_path: Path) -> None:
     alone, asked = call("scan", fasta, tmp_path / "a"), tmp_path / "b"
     told = call("scan", fasta, asked, "--relatives", str(kin(tmp_path)))
@@ -136,10 +151,11 @@ def test_relatives_are_asked_where_there_are_some(fasta: Path, tmp_path: Path) -
     assert propose.exit_code == 0, propose.output
 
 
+@pytest.mark.usefixtures("without_families")
 def test_a_collection_without_a_relative_changes_nothing(fasta: Path, tmp_path: Path) -> None:
     path = kin(tmp_path, "GHWPQNGHWPQNYTSGHWPQNCCWHGPQ")
     told = call("scan", fasta, tmp_path / "b", "--relatives", str(path))
-    assert told.exit_code == 0 and "None of the 3 sequences" in " ".join(told.output.split())
+    assert told.exit_code == 0 and "No relative among the 3 sequences" in " ".join(told.output.split())
     call("scan", fasta, tmp_path / "a")
     (one,), (other,) = (list((tmp_path / name).glob("insulin*[!y].csv")) for name in "ab")
     assert one.read_bytes() == other.read_bytes()

@@ -234,6 +234,21 @@ def test_it_starts_at_once(code: str, most: int) -> None:
     assert 20 < len(loaded) < most
 
 
+IDLE = {
+    "captum", "huggingface_hub", "pandas", "peft", "rdkit", "scipy.optimize", "scipy.stats", "sklearn",
+    "torch._dynamo", "torch_geometric", "transformers",
+}  # fmt: skip
+
+
+def test_an_answer_loads_no_library_that_only_learning_structures_or_drugs_need() -> None:
+    """All tasks of the embedded bundle are asked, and states are made; torch_geometric alone took 1.7 s of a core."""
+    code = f"import sys, anfinsen; anfinsen.predict('{LYSOZYME}'); anfinsen.embed('{LYSOZYME}'); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert IDLE & loaded == set()
+    assert {"torch", "anfinsen.models.graph"} < loaded
+
+
 def test_a_warm_prediction_reads_the_protein_once_and_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its computing, about 0.15 seconds of one core for 300 residues, has a margin of ten."""
     protein = (LYSOZYME * 3)[:300]

@@ -183,6 +183,13 @@ def test_every_link_leads_to_an_explanation_on_the_page(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_a_note_about_relatives_explains_what_they_are(tmp_path: Path) -> None:
+    note = Message("info", "It has 12 relatives in the family, and these relatives were asked.")
+    text, _ = write(tmp_path, [a_prediction("one", messages=(note,))])
+    assert text.count('href="#term-relatives"') == 1 and text.count('id="term-relatives"') == 1
+    assert text.count('href="#term-family"') == 1 and text.count('id="term-family"') == 1
+
+
 def test_the_page_asks_nothing_of_any_network_and_runs_nothing(tmp_path: Path) -> None:
     text, page = write(tmp_path, [a_prediction("one"), a_prediction("two")], refused=[REFUSED])
     assert not {

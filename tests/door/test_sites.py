@@ -209,7 +209,8 @@ def test_a_likely_pocket_is_known_new_or_not_trusted(bundle: Path) -> None:
         "ground": "structure",
         "reach": {"far": False},
     }
-    known, new, unsure = (finder.judge(one, answer) for one in (ball("A"), ball("G"), ball("G", 45.0)))
+    balls, alone = (ball("A"), ball("G"), ball("G", 45.0)), numpy.full(len(hollow()), 0.5)
+    known, new, unsure = (finder.judge(one, answer, alone) for one in balls)
     assert known.sites[0].known is not None and not known.sites[0].is_novel
     assert "HEM sits there in 1ABC, chain A (60% identical)" in say(known.sites[0], known.protein)
     assert new.sites[0].is_novel and "it may be new" in say(new.sites[0], new.protein)

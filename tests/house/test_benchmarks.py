@@ -32,6 +32,7 @@ def loaded(name: str) -> ModuleType:
 
 ABLATION = loaded("ablation")
 ANNOTATIONS = loaded("annotations")
+FAMILIES = loaded("families")
 
 
 @pytest.mark.parametrize("arm", ABLATION.ARMS, ids=lambda arm: arm.name)
@@ -79,3 +80,23 @@ def test_some_of_those_that_train_are_taken_for_validation_and_nobody_else_moves
     dealt = ANNOTATIONS.with_near(names)
     assert (dealt[200:] == names[200:]).all()
     assert (dealt[:200] == "valid").sum() == 12 and (dealt[:200] == "train").sum() == 188
+
+
+def test_members_are_laid_beside_their_first_one() -> None:
+    """I: the first alone goes on; D: the member alone does."""
+    chains = ["ACDEFG", "WCDFGA"]
+    family = [FAMILIES.Member(0, 0, 0, "6M"), FAMILIES.Member(1, 1, 1, "2M1I2M1D")]
+    rows = FAMILIES.aligned(chains, family)
+    assert ["".join((RESIDUES + "-")[at] for at in row) for row in rows] == ["ACDEFG", "-CD-FG"]
+
+
+def test_columns_of_one_kind_are_told_from_columns_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FAMILIES, "KINDS", 2)
+    draw = numpy.random.default_rng(1)
+    oily, charged = numpy.zeros(20), numpy.zeros(20)
+    oily[[RESIDUES.index(one) for one in "LIVM"]], charged[[RESIDUES.index(one) for one in "DEKR"]] = 0.25, 0.25
+    columns = numpy.stack([draw.multinomial(12, (oily, charged)[at % 2]) for at in range(400)]).astype(numpy.float32)
+    shares, common = FAMILIES.kinds_of(columns)
+    kinds = FAMILIES.assigned(columns, shares, common)
+    assert (kinds[::2] == kinds[0]).all() and (kinds[1::2] == 1 - kinds[0]).all()
+    assert numpy.allclose(shares.sum(1), 1, atol=1e-4) and RESIDUES[shares[kinds[0]].argmax()] in "LIVM"

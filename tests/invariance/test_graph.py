@@ -81,6 +81,19 @@ def test_scalars_stay_and_vectors_turn_with_the_protein(network: GraphNetwork) -
     assert here[1].abs().max() > 0.05
 
 
+def test_messages_are_those_of_pytorch_geometric(network: GraphNetwork) -> None:
+    """It passes them where gradients are asked; an answer sums them itself, and some residue hears from nobody."""
+    one = helix(30)
+    net = tensors(build_graph(one), one)
+    heard = (net.edges != 4).all(0)
+    net.edges, net.features = net.edges[:, heard], net.features[heard]
+    learnt = network(states(30), net, [30])
+    with torch.inference_mode():
+        answered = network(states(30), net, [30])
+    assert learnt.requires_grad and not answered.requires_grad
+    assert torch.allclose(learnt, answered, atol=1e-6)
+
+
 def test_the_answer_depends_on_the_fold_and_not_on_the_sequence_alone(network: GraphNetwork) -> None:
     straight = numpy.zeros((30, 3), dtype=numpy.float32)
     straight[:, 0] = 3.8 * numpy.arange(30)

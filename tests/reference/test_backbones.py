@@ -10,8 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import torch
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import (
@@ -323,6 +326,42 @@ def refuse(name: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "raised", "sentence"),
+    [
+        (
+            "nosuch",
+            httpx2.ConnectError("Name or service not known"),
+            "'nosuch' is no folder here, is not among the downloads, and the hub cannot be reached. "
+            "Give a local folder, or download it first where there is a network: hf download nosuch",
+        ),
+        (
+            "nobody/no-such-model",
+            RepositoryNotFoundError("404", response=httpx2.Response(404, request=httpx2.Request("GET", "https://hub"))),
+            "'nobody/no-such-model' is no folder here, is not among the downloads, and the hub has no model of that "
+            "name. Check its spelling (owner/name, such as facebook/esm2_t6_8M_UR50D), or give a local folder.",
+        ),
+    ],
+)
+def test_a_hub_is_asked_once_for_a_name_that_it_may_not_have(
+    monkeypatch: pytest.MonkeyPatch, name: str, raised: Exception, sentence: str
+) -> None:
+    asked: list[str] = []
+
+    def model_info(api: HfApi, repository: str, **options: object) -> None:
+        asked.append(repository)
+        raise raised
+
+    def no_request(*given: object, **named: object) -> None:
+        raise AssertionError("nothing else may be asked of a network")
+
+    monkeypatch.setattr(HfApi, "model_info", model_info)
+    monkeypatch.setattr(httpx2.Client, "send", no_request)
+    with pytest.raises(BundleError) as told:
+        load_body(name, TOKENS)
+    assert (asked, str(told.value)) == ([name], sentence)
+
+
 def test_refusals_say_what_to_do(tmp_path: Path) -> None:
     assert refuse("nobody/no-such-model") == (
         "'nobody/no-such-model' is no folder here, is not among the downloads, and the network was not to be used. "
@@ -349,6 +388,7 @@ def test_the_disk_is_asked_before_the_network(monkeypatch: pytest.MonkeyPatch) -
         asked.append(local_files_only)
         raise OSError("not there")
 
+    monkeypatch.setattr(HfApi, "model_info", lambda *given, **named: None)
     monkeypatch.setattr("transformers.PreTrainedConfig.get_config_dict", answer)
     with pytest.raises(BundleError) as caught:
         load_body("nobody/no-such-model", TOKENS)

@@ -11,9 +11,10 @@ import numpy
 import pytest
 
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.errors import InputError, MissingExtraError, UsageError
+from anfinsen.data.substitutions import places_of
+from anfinsen.errors import AnfinsenError, InputError, UsageError
 from anfinsen.kinship.collection import Collection
-from anfinsen.kinship.family import ALIKE, PRIOR, WEIGHT, Family, Relative
+from anfinsen.kinship.family import ALIKE, EVIDENCE, PRIOR, Family
 
 LYSOZYME = (
     "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWWCNDGRTPGSRNLCNIPCSALLSSDITASVNCAKKIVS"
@@ -32,11 +33,7 @@ def relative(sequence: str, share: float) -> str:
 
 def family_of(*rows: str) -> Family:
     """The family of the first row; the others lie beside it, '-' where they have nothing."""
-    relatives = []
-    for row in rows[1:]:
-        places = numpy.cumsum([letter != "-" for letter in row]) - 1
-        relatives.append(Relative(row.replace("-", ""), numpy.where([letter == "-" for letter in row], -1, places)))
-    return Family.of(rows[0], relatives)
+    return Family.of(rows[0], [places_of(row) for row in rows[1:]])
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +52,7 @@ def test_relatives_are_found_and_strangers_are_not(collection: Collection) -> No
     assert (family.counts.argmax(1) == own).mean() > 0.9
     assert numpy.allclose(family.shares.sum(1), 1)
     assert (family.log_odds[numpy.arange(len(own)), own] == 0).all()
-    assert "5 relatives among the 46 sequences of test" in collection.tell(family)
+    assert family.told.startswith("5 relatives among the 46 sequences of test")
 
 
 def test_the_alignment_is_that_of_hmmer(collection: Collection) -> None:
@@ -65,12 +62,12 @@ def test_the_alignment_is_that_of_hmmer(collection: Collection) -> None:
     letters = easel.Alphabet.amino()
     asked = easel.TextSequence(name="asked", sequence=LYSOZYME).digitize(letters)
     search: Any = plan7.Pipeline(letters, seed=42, E=1e-3, incE=1e-3, incdomE=1e-3)
-    hits = search.search_seq(asked, collection._block, plan7.Builder(letters, seed=42))
+    hits = search.search_seq(asked, collection._sequences._block, plan7.Builder(letters, seed=42))
     msa: Any = hits.to_msa(letters, all_consensus_cols=True)
     columns = [place for place, mark in enumerate(msa.reference) if mark == "x"]
     assert len(columns) == len(LYSOZYME)
     theirs = ["".join(row[place] for place in columns) for row in msa.alignment]
-    ours = ["".join((RESIDUES + "-")[number] for number in one.letters) for one in collection._relatives(LYSOZYME)]
+    ours = ["".join((RESIDUES + "-")[number] for number in one) for one in collection._relatives(LYSOZYME)]
     covering = [row for row in theirs if row.count("-") <= len(row) / 2]
     assert sorted(covering) == sorted(ours) and len(ours) == 5
 
@@ -97,7 +94,7 @@ def test_what_no_relative_has_is_guessed_from_what_they_have() -> None:
 def test_a_protein_without_relatives_is_its_own_family(collection: Collection) -> None:
     alone = collection.family("X" + "WHWHWHCHCHC" * 3)
     assert alone.relatives == 0 and numpy.isnan(alone.log_odds[0]).all() and numpy.isfinite(alone.log_odds[1:]).all()
-    assert collection.tell(alone).startswith("None of the 46 sequences")
+    assert alone.told == "No relative among the 46 sequences of test can be told from chance."
 
 
 def test_a_file_is_read_packed_or_not(tmp_path: Path, collection: Collection) -> None:
@@ -140,22 +137,14 @@ def test_no_file_and_no_package_are_told(tmp_path: Path, monkeypatch: pytest.Mon
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtraError, match=r"anfinsen\[relatives\]"):
+    with pytest.raises(AnfinsenError, match="pip install pyhmmer"):
         Collection.of("test", ["ACDE"])
 
 
-def test_a_long_relative_is_cut_to_what_lies_beside_the_protein() -> None:
-    tail = "".join(GENERATOR.choice(list(RESIDUES), 1200))
-    found = list(Collection.of("test", [tail[:600] + LYSOZYME + tail[600:], LYSOZYME])._relatives(LYSOZYME))
-    assert {one.sequence for one in found} == {LYSOZYME}
-    assert all((one.places == numpy.arange(len(LYSOZYME))).all() for one in found)
-
-
-def test_answers_are_shared_where_relatives_lie_beside_the_protein() -> None:
-    family = family_of("ACDEF", "-WYW-", "ACDEF")
-    assert [one.sequence for one in family.different] == ["WYW"]  # the other is too much alike to tell anything
-    own = numpy.arange(10.0).reshape(5, 2)
-    said = numpy.full((3, 2), 4.0)
-    agreed = family.agreed(own, [said])
-    assert numpy.array_equal(agreed[[0, 4]], own[[0, 4]])
-    assert numpy.allclose(agreed[1:4], (own[1:4] + WEIGHT * 4.0) / (1 + WEIGHT))
+def test_evidence_is_of_one_size_and_tells_steady_places_from_others() -> None:
+    rows = ["".join(GENERATOR.choice(list("LIVMA")) + "GD" + GENERATOR.choice(list("KREQS"))) for _ in range(60)]
+    evidence = family_of(*rows).evidence
+    assert evidence.shape == (4, EVIDENCE) and evidence.dtype == numpy.float32 and numpy.abs(evidence).max() < 6
+    assert [RESIDUES[at] for at in evidence[1:3, :20].argmax(1)] == ["G", "D"]
+    assert evidence[1:3, 20].min() > 0 > evidence[[0, 3], 20].max()
+    assert numpy.isfinite(Family.of("XA", []).evidence).all()

@@ -9,10 +9,10 @@ import pytest
 from scipy.spatial import KDTree
 
 from anfinsen.bench.sites import dca, hits
-from anfinsen.inference.sites import facing
+from anfinsen.inference.site_residues import averaged, joined, voices
 from anfinsen.sets.holo import Holo, Ligand, load_holo
 from anfinsen.structure.backbone import ATOMS, Backbone, from_alphas
-from anfinsen.structure.pockets import Pocket, faced, find_cavities, find_pockets, own_frame
+from anfinsen.structure.pockets import Pocket, faced, find_cavities, find_pockets, gather, own_frame
 from anfinsen.structure.protein import Protein
 from anfinsen.tasks.ligand_sites import DRUG
 
@@ -58,10 +58,45 @@ def test_residues_around_the_hole_face_most_of_it_however_the_protein_lies() -> 
     moved, _, _ = turned(backbone, 1)
     again = find_cavities(sequence, moved)
     assert again is not None and numpy.abs(faced(again, len(sequence)) - count).max() <= 3
-    said = {"probabilities": {DRUG: [0.2] * len(sequence)}, "thresholds": {DRUG: 0.1}}
-    told = numpy.array(facing(said, hollows)["probabilities"][DRUG])
-    assert (numpy.diff(told[count.argsort()]) >= 0).all()
-    assert numpy.median(told[away < 8]) > 0.2 > told[count == 0].max()
+
+
+def test_all_voices_together_name_the_residues_around_the_hole_however_the_protein_lies() -> None:
+    sequence, backbone, hole = dug()
+    flat = numpy.full(len(sequence), 0.2)
+    away = numpy.linalg.norm(backbone.alphas - hole, axis=1)
+    near = numpy.where(away < 8, 0.6, 0.2)
+    heard = {}
+    for name, placed, alone in (("shape", flat, flat), ("network", near, flat), ("sequence", flat, near)):
+        hollows = find_cavities(sequence, backbone)
+        assert hollows is not None
+        first = gather(hollows, placed)[0]
+        heard[name] = voices(placed, alone, backbone, hollows, first)
+        assert numpy.median(heard[name][away < 8, 1]) > 3 > heard[name][away > 16, 1].mean()
+        assert (heard[name][:, 2] <= heard[name][:, 1]).all()  # of all points that it faces those of the first pocket
+    said = {"probabilities": {DRUG: flat.tolist(), "ZN": flat.tolist()}, "thresholds": {DRUG: 0.1, "ZN": 0.5}}
+    told = {name: joined(said, rows) for name, rows in heard.items()}
+    shares = {name: numpy.array(one["probabilities"][DRUG]) for name, one in told.items()}
+    assert numpy.median(shares["shape"][away < 8]) > 2 * numpy.median(shares["shape"][away > 16])
+    for name in ("network", "sequence"):
+        gain = shares[name] - shares["shape"]
+        assert gain[away < 8].mean() > 0.02 and gain[away < 8].mean() > 2 * gain[away > 18].mean(), name
+    assert told["shape"]["probabilities"]["ZN"] == flat.tolist() and told["shape"]["thresholds"]["ZN"] == 0.5
+    moved, _, _ = turned(backbone, 1)
+    again = find_cavities(sequence, moved)
+    assert again is not None
+    rows = voices(near, near, moved, again, gather(again, near)[0])
+    ours = voices(near, near, backbone, find_cavities(sequence, backbone), gather(hollows, near)[0])  # type: ignore[arg-type]
+    assert numpy.abs(rows - ours).max() < 1.0 and numpy.abs(rows - ours).mean() < 0.02
+
+
+def test_an_average_over_surroundings_is_the_weighed_mean_of_the_neighbours() -> None:
+    draw = numpy.random.default_rng(1)
+    points, values = draw.normal(scale=6.0, size=(40, 3)), draw.normal(size=40)
+    points[3], points[7] = numpy.nan, [500.0, 0.0, 0.0]
+    apart = numpy.linalg.norm(points[:, None] - points[None], axis=-1)
+    weight = numpy.where((apart <= 20) & (apart > 0), numpy.exp(-((apart / 10) ** 2)), 0.0)
+    expected = numpy.where(weight.sum(1) > 0, weight @ values / numpy.maximum(weight.sum(1), 1e-12), values)
+    assert averaged(values, points) == pytest.approx(expected)
 
 
 def test_a_protein_that_is_turned_and_moved_has_the_same_pockets() -> None:

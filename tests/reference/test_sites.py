@@ -117,13 +117,15 @@ def test_the_threshold_has_the_best_f1_and_shifts_undo_the_weights() -> None:
     assert best_threshold(numpy.array([0.1, 0.2]), numpy.array([0.0, numpy.nan])) == 0.5
 
 
-def test_a_proteins_own_threshold_has_the_best_f1_in_worlds_drawn_from_its_probabilities() -> None:
+def test_a_proteins_own_threshold_has_the_best_f_score_in_worlds_drawn_from_its_probabilities() -> None:
     generator = numpy.random.default_rng(4)
     shares = generator.beta(0.4, 2.0, size=(120, 2)).round(4)
     worlds = (generator.random((4000, 120, 2)) < shares).any(2)  # drawn sites of either track
     thresholds = numpy.unique(shares.max(1))
     said = shares.max(1) >= thresholds[:, None]
-    scores = (2 * worlds @ said.T / (worlds.sum(1)[:, None] + said.sum(1))).mean(0)
+    scores = (1.5 * worlds @ said.T / (0.5 * worlds.sum(1)[:, None] + said.sum(1))).mean(0)  # recall counts half
+    one = metrics.fbeta_score(worlds[0], said[0], beta=0.5**0.5)
+    assert one == pytest.approx(1.5 * (worlds[0] & said[0]).sum() / (0.5 * worlds[0].sum() + said[0].sum()))
     ours = expected_threshold(shares)
     assert scores[thresholds.tolist().index(ours)] > scores.max() - 0.003
     assert scores.min() < scores.max() - 0.1, "any threshold would do, so this test means nothing"

@@ -31,6 +31,7 @@ from anfinsen.bench.ngrams import CORPUS_SAMPLE, masked_trigram, masked_unigram
 from anfinsen.data.composition import composition
 from anfinsen.data.example import Example
 from anfinsen.kinship.neighbours import most_alike
+from anfinsen.targets.annotation import ALL_ALIGNED, BY_WORDS
 from anfinsen.targets.base import Answer, Number
 from anfinsen.tasks.base import Task
 
@@ -231,8 +232,8 @@ _RESIDUES = (
 _FUNCTION = (
     Baseline("frequency", function.frequency),
     Baseline("composition", function.by_features(composition)),
-    Baseline("homology transfer", function.homology),
-    Baseline("homology transfer, all aligned", function.all_aligned),
+    Baseline(BY_WORDS, function.homology),
+    Baseline(ALL_ALIGNED, function.all_aligned),
 )
 BASELINES: dict[str, tuple[Baseline, ...]] = {
     "tree": _FUNCTION,

@@ -28,6 +28,7 @@ from sklearn.metrics import average_precision_score
 
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.batch import pack
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import Score
@@ -94,13 +95,9 @@ def complex_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score
     tests = complexes("test")[:limit]
     apart = [one for one in tests if reach is None or _is_new(one, reach)]
     tell(f"{len(apart)} of {len(tests)} test complexes have no chain near those that '{INTERFACE.name}' learnt from.")
-    drawn = numpy.random.default_rng(_SEED).permutation(len(trains := complexes("train")))[
-        : min(TAUGHT, limit or TAUGHT)
-    ]
-    taught = _features(single, pairer, [trains[at] for at in drawn.tolist()])
-    line = LogisticRegression(max_iter=1000).fit(
-        numpy.concatenate(taught), _truth([trains[at] for at in drawn.tolist()])
-    )
+    trains = draw(complexes("train"), min(TAUGHT, limit or TAUGHT), in_order=False)
+    taught = _features(single, pairer, trains)
+    line = LogisticRegression(max_iter=1000).fit(numpy.concatenate(taught), _truth(trains))
     rows = []
     for split, asked in ((SPLIT, apart), (f"{SPLIT}, all", tests)):
         features = _features(single, pairer, asked)

@@ -25,6 +25,7 @@ import numpy
 
 from anfinsen.bench.contacts import LONG_RANGE, PUBLISHED, SEPARATION, SHARES, Floats, Pairs, pairs_of, precision
 from anfinsen.bench.study import Question, Tell
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
@@ -47,7 +48,6 @@ NEW = "no relative"
 """What is added to the name of a split for the part of it that has no proven relative among the training chains."""
 SHORTEST, LONGEST = 40, 400
 """Residues of a chain of our test split that is judged."""
-_SEED = 1
 _BEYOND = 1e3
 
 Rank = Callable[[Pairs], Floats]
@@ -86,8 +86,7 @@ def judged(split: str, limit: int | None = None) -> list[Chain]:
         chains = [one for one in chains if SHORTEST <= len(one) <= LONGEST and not one.is_target]
     else:
         chains = load_chains("test", kinds=("bb5",), targets=True)
-    places = numpy.random.default_rng(_SEED).permutation(len(chains))[:limit]
-    return [chains[place] for place in sorted(places)]
+    return draw(chains, limit)
 
 
 def _split_rows(split: str, pairs: Sequence[Pairs], builder: Builder, known: KnownStructures) -> list[Score]:

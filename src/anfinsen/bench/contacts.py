@@ -34,6 +34,7 @@ from sklearn.linear_model import LogisticRegression
 from anfinsen.bench.study import UNTRAINED, Question, Tell, untrained
 from anfinsen.bench.suite import LANGUAGE_MODEL
 from anfinsen.data.batch import pack
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError
 from anfinsen.hub.body import bare
@@ -153,17 +154,11 @@ def _structures(limit: int | None) -> tuple[list[list[Pairs]], list[Pairs]]:
         raise MissingDataError(
             "The tables of chains hold no training structure or no CAMEO target.", remedy="Get the whole tables."
         )
-    drawn = [pairs_of(chain, NEAREST) for chain in _drawn(train, DRAWS * STRUCTURES)]
+    drawn = [pairs_of(chain, NEAREST) for chain in draw(train, DRAWS * STRUCTURES)]
     draws = min(DRAWS, max(1, len(drawn) // STRUCTURES))
     return [drawn[draw::draws] for draw in range(draws)], [
-        pairs_of(chain, LONG_RANGE) for chain in _drawn(targets, limit)
+        pairs_of(chain, LONG_RANGE) for chain in draw(targets, limit)
     ]
-
-
-def _drawn(chains: Sequence[Chain], count: int | None) -> list[Chain]:
-    """So many chains at random, always the same ones, in the order of the table."""
-    places = numpy.random.default_rng(_SEED).permutation(len(chains))[:count]
-    return [chains[place] for place in sorted(places)]
 
 
 def pairs_of(chain: Chain, nearest: int) -> Pairs:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import TRAIN
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.errors import MissingDataError, UnknownNameError
 from anfinsen.hub.bundle import Bundle
@@ -38,7 +39,6 @@ TASK_NAMES = ("localization", "melting-temperature", "secondary-structure")
 POOL = 1000
 """Held-out proteins of a task that are dealt, drawn at random with a fixed seed where there are more."""
 SPLIT = f"{COVERAGE * 100:.0f}"
-_SEED = 1
 _LEFT_OPEN = {
     "label": "{:.1f} classes stand in a set in the mean",
     "number": "an interval is {:.1f} {} long in the mean",
@@ -81,9 +81,7 @@ def held_out(task: Task, count: int) -> list[Example]:
         for example in task.examples(split):
             if example.value is not None:
                 found.setdefault(example.protein.sequence, Example(example.protein, example.value, example.mask))
-    examples = list(found.values())
-    places = numpy.sort(numpy.random.default_rng(_SEED).permutation(len(examples))[:count])
-    return [examples[place] for place in places]
+    return draw(list(found.values()), count)
 
 
 def bands(task: Task, examples: list[Example]) -> NDArray[numpy.str_]:

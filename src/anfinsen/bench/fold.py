@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from anfinsen.bench.contact_maps import ALONE, NEAREST, SPLITS, STRUCTURE, folder_of, judged, training_structures
 from anfinsen.bench.study import Question, Tell
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle
@@ -53,7 +54,7 @@ SECONDARY, CONSTANT = "secondary structure", "one confidence for all"
 SHAPES = {"H": (-63.0, -42.0), "E": (-120.0, 130.0)}
 """Phi and psi in degrees of a residue in a helix and in a strand."""
 COIL = (-70.0, 145.0)
-_SEED, _STEP = 1, 3.8
+_STEP = 3.8
 _MEANINGS = {
     "lDDT-CA": ("share of the distances within 15 Å that are right, CA atoms, mean over chains", True),
     "TM": ("likeness of the fold after the best superposition, above 0.5 the same, mean over chains", True),
@@ -108,9 +109,7 @@ def answers_of(chain: Chain, builder: Builder, known: KnownStructures, local: Mo
 
 def short_chains(split: str, most: int) -> list[Chain]:
     """At most so many judged chains that are not too long to fold here, always the same ones."""
-    chains = [chain for chain in judged(split) if len(chain.whole or chain.sequence) <= LONGEST]
-    places = numpy.random.default_rng(_SEED).permutation(len(chains))[:most]
-    return [chains[place] for place in sorted(places)]
+    return draw([chain for chain in judged(split) if len(chain.whole or chain.sequence) <= LONGEST], most)
 
 
 def _scored(split: str, chains: Sequence[Chain], answers: dict[str, list[dict[str, float]]], tell: Tell) -> list[Score]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from anfinsen.bench.contact_maps import LONGEST, SHORTEST, training_structures
 from anfinsen.bench.study import Tell
+from anfinsen.data.draw import draw, draw_places
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.distances import TASK, Folder
 from anfinsen.inference.fold import Builder
@@ -36,16 +37,13 @@ FITTED_ON, LONGEST_BUILT = 40, 250
 """Validation chains that the confidence is fitted on, and residues of the longest of them."""
 PAIRS = 2_500
 """Pairs of each chain that the weights of known structures are fitted on."""
-_SEED = 1
 
 
 def fit_templates(bundle: Path, *, most: int | None = None, tell: Tell = lambda sentence: None) -> dict[str, float]:
     """Fit how much known structures count on at most so many chains, and keep it in the bundle's record."""
     folder, known = Folder.load(bundle), training_structures()
     proteins = [example.protein for example in fold_examples("valid")]
-    proteins = [one for one in proteins if SHORTEST <= len(one) <= LONGEST]
-    places = sorted(numpy.random.default_rng(_SEED).permutation(len(proteins))[:most])
-    proteins = [proteins[place] for place in places]
+    proteins = draw([one for one in proteins if SHORTEST <= len(one) <= LONGEST], most)
     cases = []
     for number, protein in enumerate(proteins, 1):
         if templates := known.search(protein.sequence):
@@ -64,7 +62,7 @@ def case_of(protein: Protein, believed: Distogram, templates: list[Template]) ->
     seen = numpy.array([~numpy.isnan(one.betas[:, 0]) for one in templates])  # (T, L)
     covered = (seen[:, first] & seen[:, second]).any(0)
     at = numpy.flatnonzero(covered & ~numpy.isnan(apart[first, second]))
-    at = numpy.random.default_rng(_SEED).permutation(at)[:PAIRS]
+    at = at[draw_places(len(at), PAIRS, in_order=False)]
     return lending.lend(believed, templates, first[at], second[at]), apart[first[at], second[at]]
 
 
@@ -72,10 +70,9 @@ def fit_confidence(bundle: Path, *, most: int = FITTED_ON, tell: Tell = lambda s
     """Fit pLDDT and the scale of expected errors on models of validation chains, and keep them too."""
     builder = Builder(Folder.load(bundle), training_structures())
     chains = load_chains("valid", kinds=("bb5",), representatives=True)
-    chains = [one for one in chains if SHORTEST <= len(one) <= LONGEST_BUILT]
-    places = sorted(numpy.random.default_rng(_SEED).permutation(len(chains))[:most])
+    chains = draw([one for one in chains if SHORTEST <= len(one) <= LONGEST_BUILT], most)
     agreed, network, truth, scales = [], [], [], []
-    for number, chain in enumerate((chains[place] for place in places), 1):
+    for number, chain in enumerate(chains, 1):
         protein = Protein(chain.id, chain.sequence)
         believed, templates = builder.believed(protein)
         made = builder.built(protein, believed, templates).backbone
@@ -88,7 +85,7 @@ def fit_confidence(bundle: Path, *, most: int = FITTED_ON, tell: Tell = lambda s
         wrong = confidence.aligned_errors(points[seen], made.points[seen])
         expected = confidence.expected_errors(believed, made.betas)[numpy.ix_(seen, seen)]
         scales.append(wrong.mean() / max(1e-6, expected.mean()))
-        tell(f"{number} of {len(places)} validation chains: {chain.id}, lDDT {numpy.nanmean(truth[-1]):.2f}.")
+        tell(f"{number} of {len(chains)} validation chains: {chain.id}, lDDT {numpy.nanmean(truth[-1]):.2f}.")
     found = confidence.fit(agreed, network, truth, float(numpy.median(scales)))
     _keep(bundle, confidence.KEYS, found)
     return found

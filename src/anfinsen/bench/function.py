@@ -56,7 +56,7 @@ def by_features(features: Callable[[Sequence[Example]], Floats]) -> Callable[...
 def homology(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
     """The names of the relatives that share words with a protein; none where no relative is found."""
     recalling, library = _library(train, task)
-    return [_answer(recalling.quick(library, example.protein.sequence), task) for example in test]
+    return [_answer(recalling.votes(library, library.search(example.protein.sequence)), task) for example in test]
 
 
 def all_aligned(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from anfinsen.data.draw import draw_places
 from anfinsen.data.example import Example
 from anfinsen.targets.base import Answer
 from anfinsen.tasks.base import Task
@@ -25,7 +26,6 @@ CORPUS_SAMPLE = 20_000
 LETTERS = 27
 """A to Z, and one place for whatever else, such as a hidden residue."""
 HIDDEN = 26
-_SEED = 1
 _WEIGHT = 50.0
 """So many observations does the shorter context count for."""
 
@@ -47,9 +47,9 @@ def letters_of(sequence: str) -> Codes:
 
 
 def _surprises(train: Sequence[Example], test: Sequence[Example], task: Task, *, order: int) -> list[Answer]:
-    chosen = numpy.random.default_rng(_SEED).permutation(len(train))[:CORPUS_SAMPLE]
+    chosen = draw_places(len(train), CORPUS_SAMPLE, in_order=False)
     model = _count([letters_of(train[index].protein.sequence) for index in chosen], order)
-    trust = _trust_in_shown([task.pose(train[index], int(index)) for index in chosen[:1000]])
+    trust = _trust_in_shown([task.pose(train[index], index) for index in chosen[:1000]])
     answers: list[Answer] = []
     for example in test:
         shown, truth, asked = _posed(example)

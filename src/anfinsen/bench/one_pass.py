@@ -14,15 +14,15 @@ import time
 from collections.abc import Sequence
 from statistics import fmean, median
 
-import numpy
-
 from anfinsen.bench.speed import ROUNDS
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import SPEED
+from anfinsen.data.draw import draw
 from anfinsen.hub.body import body_hash
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.predictor import Predictor
+from anfinsen.kinship.kin import Kin
 from anfinsen.targets.metrics import Estimate
 from anfinsen.tasks import TASKS
 
@@ -39,8 +39,9 @@ def one_pass_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Scor
     if body_hash(embedded.network.body) != body_hash(bundle.network.body):
         tell("one-pass is passed over: it asks the model that comes with the package.")
         return []
-    together = Predictor(embedded)
-    alone = [Predictor(embedded, [task.name]) for task in together.tasks]
+    kin = Kin.find()
+    together = Predictor(embedded, kin=kin)
+    alone = [Predictor(embedded, [task.name], kin=kin) for task in together.tasks]
     proteins = _proteins(limit or PROTEINS)
     ways = {bundle.label: [together], ONE_EACH: alone}
     seconds = _seconds(ways, proteins)
@@ -74,5 +75,4 @@ def _proteins(count: int) -> list[str]:
     """Sequences of the right length, drawn by lot from the valid split of the corpus, always the same."""
     every = [example.protein.sequence for example in TASKS["masked"].examples("valid")]
     fitting = [sequence for sequence in every if SHORTEST <= len(sequence) <= LONGEST]
-    chosen = numpy.random.default_rng(_SEED).permutation(len(fitting))[:count]
-    return [fitting[place] for place in chosen.tolist()]
+    return draw(fitting, count, seed=_SEED, in_order=False)

@@ -8,6 +8,7 @@ one side only       what is usual for the first protein alone, and for the secon
 composition         a straight line through both compositions
 circles alone       the memory's judge without any chain: who is friend of whose friend (two known proteins only)
 like pairs          the similarity kernel: what pairs of proteins like these do
+places alone        three numbers of where in the cell both work: negatives of Guo's table were chosen by it
 mean states         a straight line through the mean states of both
 told the share      our model, told how many of the pairs meet (`interact --expected`)
 
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy
 import polars
@@ -41,19 +42,20 @@ from anfinsen.hub.body import body_hash
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.models.acquaintance import CIRCLES
-from anfinsen.models.heads import joined
-from anfinsen.models.network import Network
+from anfinsen.models.heads import PooledHead, joined
 from anfinsen.models.pairing import PairingHead
+from anfinsen.targets.base import Calibration
 from anfinsen.targets.metrics import LEVEL, Estimate
 from anfinsen.tasks.interaction import GUO, TASK, YES, PairTable, Verdict, is_held, odds_where
-from anfinsen.tasks.meeting import Meeting
+from anfinsen.tasks.meeting import Meeting, PlacesOf
 from anfinsen.training.engine import TrainConfig
-from anfinsen.training.partners import States, kept_states, outputs_of, teach
+from anfinsen.training.partners import States, asked_of, kept_states, outputs_of, places_of, read_places, taught
 
 SUITE = "partners"
 FOLDS = 5
 RESAMPLES = 300
 MODEL, MEMORY, NETWORK = "interaction", "memory alone", "network alone"
+LINE = "mean states"
 TOLD = "told that one pair in eleven meets"
 RARE = 1 / 11
 """The share of D-SCRIPT's pairs that meet, by design."""
@@ -111,19 +113,26 @@ class Sitting:
 
 def partner_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The rows of every table that is here; `limit` takes so many pairs of each and is a quick look."""
-    rows: list[Score] = []
     said: dict[str, list[tuple[Sitting, Said]]] = {}
     sha256 = body_hash(bundle.network.body)
     kept = cache_folder() / f"windows-{sha256[:16]}.h5"
-    for sitting in sittings(limit, tell):
-        everyone = proteins_of([*sitting.train, *sitting.test])
-        # by the body alone: bundles that share it share its states
-        states = kept_states(bundle.network, sha256, sha256, everyone, kept)
-        tell(f"{sitting.split}: learns from {len(sitting.train):,} pairs, answers {len(sitting.test):,}.")
-        said.setdefault(sitting.split, []).append((sitting, answers(bundle.network, sitting, states, tell)))
-    for parts in said.values():
-        rows += _scored(parts, bundle.label)
-    return rows
+    head = bundle.network.heads[TASK.name] if TASK.name in bundle.records else None
+    # it was taught by proteins and no pair, so it is the same in every sitting
+    place = head.place if isinstance(head, PairingHead) else read_places(bundle.network, sha256, kept, tell)
+    questions = list(sittings(limit, tell))
+    everyone = proteins_of([pair for sitting in questions for pair in (*sitting.train, *sitting.test)])
+    tell(f"{len(everyone):,} proteins are read once; their states stay in {kept}.")
+    # by the body alone: bundles that share it share its states
+    states = kept_states(bundle.network, sha256, sha256, everyone, kept)
+    places = places_of(place, states, everyone)
+    voices, taught_by = None, None
+    for sitting in questions:
+        if voices is None or taught_by is not sitting.train:
+            tell(f"{sitting.split}: learns from {len(sitting.train):,} pairs.")
+            voices, taught_by = Voices.learnt(place, sitting.train, states, places, tell), sitting.train
+        tell(f"{sitting.split}: answers {len(sitting.test):,} pairs.")
+        said.setdefault(sitting.split, []).append((sitting, answers(voices, sitting, states, places)))
+    return [row for parts in said.values() for row in _scored(parts, bundle.label, tell)]
 
 
 def sittings(limit: int | None, tell: Tell) -> Iterator[Sitting]:
@@ -155,41 +164,53 @@ def sittings(limit: int | None, tell: Tell) -> Iterator[Sitting]:
         yield Sitting(DSCRIPT[name].name, f"dscript-{name}", apart, _few(asked, min(limit or ASKED, ASKED)), RARE)
 
 
-def answers(network: Network, sitting: Sitting, states: States, tell: Tell) -> Said:
+class Voices(NamedTuple):
+    """What has learnt from the pairs of a sitting."""
+
+    head: PairingHead
+    meeting: Meeting
+    calibration: Calibration
+
+    @classmethod
+    def learnt(cls, place: PooledHead, train: Sequence[Example], states: States, places: PlacesOf, tell: Tell) -> Self:
+        """Both voices are weighed on pairs that are held back, and then learn from these too."""
+        rest = [example for example in train if not is_held(example)]
+        held = [example for example in train if is_held(example)]
+        head, partial = taught(place, states, places, rest, TEACHING, tell), Meeting.fit(rest, YES, places)
+        calibration = TASK.target.calibrate(list(outputs_of(head, partial, states, places, held)), held)
+        head = taught(place, states, places, train, TEACHING, tell)
+        return cls(head, Meeting.fit(train, YES, places), calibration)
+
+
+def answers(voices: Voices, sitting: Sitting, states: States, places: PlacesOf) -> Said:
     """The log-odds that every test pair meets, by the model, by each of its voices and by each probe."""
-    learnt = [example for example in sitting.train if not is_held(example)]
-    held = [example for example in sitting.train if is_held(example)]
-    torch.manual_seed(TEACHING.seed)
-    head = PairingHead(cast(int, network.body.dim), TASK.target.size)
-    teach(head, states, learnt, TEACHING, tell)
-    partial = Meeting.fit(learnt, YES)
-    calibration = TASK.target.calibrate(list(outputs_of(head, partial, states, held)), held)
-    meeting = Meeting.fit(sitting.train, YES)  # once weighed, the memory may know every training pair
-    rows = outputs_of(head, meeting, states, sitting.test)
-    voices = rows[:, 1] - rows[:, 0], rows[:, 2], rows[:, 3]
-    chance, _, _ = cast(Verdict, TASK.target).chances(*voices, calibration)
-    found = {MODEL: _log_odds(chance), MEMORY: voices[1], NETWORK: voices[0]}
+    rows = outputs_of(voices.head, voices.meeting, states, places, sitting.test)
+    each = rows[:, 1] - rows[:, 0], rows[:, 2], rows[:, 3]
+    chance, _, _ = cast(Verdict, TASK.target).chances(*each, voices.calibration)
+    found = {MODEL: _log_odds(chance), MEMORY: each[1], NETWORK: each[0]}
     if sitting.expected is not None:
-        taught = float(numpy.mean([example.value == YES for example in sitting.train]))
-        found[TOLD] = found[MODEL] + numpy.log(odds_where(sitting.expected, taught))
-    return found | probes(meeting, sitting, states)
+        share = float(numpy.mean([example.value == YES for example in sitting.train]))
+        found[TOLD] = found[MODEL] + numpy.log(odds_where(sitting.expected, share))
+    return found | probes(voices.meeting, sitting, states, places)
 
 
-def probes(meeting: Meeting, sitting: Sitting, states: States) -> Said:
+def probes(meeting: Meeting, sitting: Sitting, states: States, places: PlacesOf) -> Said:
     """What the simple rivals say of the test pairs, as log-odds."""
     found: Said = {}
     for rule in rules_for(TASK):
         told = rule.answer(sitting.train, sitting.test, TASK)
         found[rule.name] = _log_odds(numpy.array([answer["probabilities"][YES] for answer in told]))
-    one, other = (meeting.asked([example.chains[side] for example in sitting.test]) for side in (0, -1))
+    one, other = asked_of(meeting, places, sitting.test)
     found["like pairs"] = meeting.known.likeness_clues(one, other)[:, 0].astype(numpy.float64)
     both = meeting.known.knows(one) & meeting.known.knows(other)
     if both.mean() > _HALF:
         found["circles alone"] = numpy.where(both, circles_alone(meeting, one.own, other.own), 0.0)
     rows = [_mean_states(states, examples) for examples in (sitting.train, sitting.test)]
     truth = numpy.array([example.value == YES for example in sitting.train])
+    rooms = [meeting.known.place_clues(*sides) for sides in (asked_of(meeting, places, sitting.train), (one, other))]
+    found["places alone"] = LogisticRegression(max_iter=300).fit(rooms[0], truth).decision_function(rooms[1])
     line = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300)).fit(rows[0], truth)
-    found["mean states"] = line.decision_function(rows[1])
+    found[LINE] = line.decision_function(rows[1])
     return found
 
 
@@ -201,8 +222,19 @@ def circles_alone(meeting: Meeting, one: NDArray[numpy.int64], other: NDArray[nu
     return 20 * (same - 0.5) + 2 * (quarrels - 0.5) - more
 
 
-def over_proteins(metric: str, truth: Floats, said: Floats, sides: NDArray[numpy.int64]) -> Estimate:
-    """A score of P pairs with its 95 % interval over proteins (P, 2): each is drawn so often, a pair as both are."""
+def over_proteins(
+    metric: str, truth: Floats, said: Floats, sides: NDArray[numpy.int64], beside: Floats | None = None
+) -> Estimate:
+    """A score of P pairs with its 95 % interval over proteins (P, 2): each is drawn so often, a pair as both are.
+
+    With `beside` it is how much higher the score is than that of another rule, in the same draws.
+    """
+
+    def score(weights: NDArray[Any]) -> float:
+        return _score(metric, truth, said, weights) - (
+            0.0 if beside is None else _score(metric, truth, beside, weights)
+        )
+
     generator = numpy.random.default_rng(1)
     names, places = numpy.unique(sides, return_inverse=True)
     places = places.reshape(sides.shape)
@@ -211,10 +243,10 @@ def over_proteins(metric: str, truth: Floats, said: Floats, sides: NDArray[numpy
         times = numpy.bincount(generator.integers(0, len(names), len(names)), minlength=len(names))
         weights = times[places[:, 0]] * times[places[:, 1]]
         if min(weights[truth > 0].sum(), weights[truth == 0].sum()) > 0:
-            drawn.append(_score(metric, truth, said, weights))
+            drawn.append(score(weights))
     ends = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
     low, high = numpy.quantile(drawn, ends).tolist() if drawn else (None, None)
-    return Estimate(_score(metric, truth, said, numpy.ones(len(truth))), low, high, len(truth))
+    return Estimate(score(numpy.ones(len(truth))), low, high, len(truth))
 
 
 def _score(metric: str, truth: Floats, said: Floats, weights: NDArray[Any]) -> float:
@@ -223,7 +255,7 @@ def _score(metric: str, truth: Floats, said: Floats, weights: NDArray[Any]) -> f
     return float(average_precision_score(truth, said, sample_weight=weights))
 
 
-def _scored(parts: Sequence[tuple[Sitting, Said]], model: str) -> list[Score]:
+def _scored(parts: Sequence[tuple[Sitting, Said]], model: str, tell: Tell) -> list[Score]:
     """The rows of one split, whose folds are scored together."""
     sitting = parts[0][0]
     test = [example for part, _ in parts for example in part.test]
@@ -233,8 +265,10 @@ def _scored(parts: Sequence[tuple[Sitting, Said]], model: str) -> list[Score]:
     rows = []
     for metric in ("accuracy", "AUPR"):
         question = Question(SUITE, TASK.name, sitting.dataset, sitting.split, metric)
-        for who in parts[0][1]:
-            said = numpy.concatenate([told[who] for _, told in parts])
+        every = {who: numpy.concatenate([told[who] for _, told in parts]) for who in parts[0][1]}
+        ahead = over_proteins(metric, truth, every[MODEL], sides, every[LINE])
+        tell(f"{sitting.split}, {metric}: {ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f}) beside {LINE}.")
+        for who, said in every.items():
             name = model if who == MODEL else f"{model}, {who}" if who in (MEMORY, NETWORK, TOLD) else who
             rows.append(question.row(name, over_proteins(metric, truth, said, sides)))
         quoted: Mapping[tuple[str, str], tuple[tuple[str, float], ...]] = PUBLISHED

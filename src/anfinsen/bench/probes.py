@@ -31,6 +31,7 @@ from anfinsen.bench.suite import LANGUAGE_MODEL
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.batch import pack
 from anfinsen.data.composition import composition
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
@@ -52,7 +53,6 @@ PENALTIES = (0.003, 0.1)
 ITERATIONS = 150
 """Steps of the solver; a probe that is not quite at its optimum loses in the third digit."""
 _LETTERS = numpy.frombuffer(RESIDUES.encode(), dtype=numpy.uint8)
-_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,7 @@ def probe_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
 
 def _draw(task: Task, split: str, count: int | None) -> list[Example]:
     """A fixed random draw of a split of the task's own table, in its order."""
-    examples = task.table.load(split)
-    chosen = numpy.sort(numpy.random.default_rng(_SEED).permutation(len(examples))[:count])
-    drawn = [examples[index] for index in chosen]
+    drawn = draw(task.table.load(split), count)
     return drawn if task.target.per_residue else [ends_of(example, LONGEST) for example in drawn]
 
 

@@ -1,14 +1,18 @@
-"""What relatives are worth: the same proteins and the same network, without and with a collection to find relatives in.
+"""What relatives are worth: the same proteins and the same network, alone, with known families, with a collection.
 
-    150 test proteins of each task that asks relatives -> network                              -> score
-                      -> relatives in the pre-training corpus -> counted, read as well, joined -> score
+    150 test proteins of each task that asks relatives -> network                                        -> score
+                      -> families that come with the package ----------------> listener                  -> score
+                      -> relatives in the pre-training corpus, all of them --> listener                  -> score
 
-Relatives are looked for in the training part of the corpus on which the language model was trained, without the
-proteins of official tests: some 400,000 sequences, fewer than Swiss-Prot has. Beside both stand the relatives alone,
-and both again for proteins that have many. Zero-shot mutations with relatives are judged by `anfinsen bench variants`.
+The corpus is the training part of what the language model was trained on, without the proteins of official tests: some
+400,000 sequences, fewer than Swiss-Prot has, and the same from which the families were gathered. Beside them stand the
+relatives alone, and all again for proteins that have many. Zero-shot mutations with relatives are judged by
+`anfinsen bench variants`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy
 
@@ -20,12 +24,15 @@ from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.predictor import with_family
 from anfinsen.kinship.collection import Collection
+from anfinsen.kinship.families import known_families
 from anfinsen.kinship.family import Family
+from anfinsen.kinship.kin import Kin
 from anfinsen.models.fast import quicken
+from anfinsen.models.network import Network
 from anfinsen.targets.base import Floats
 from anfinsen.targets.metrics import measure
 from anfinsen.tasks import TASKS
-from anfinsen.tasks.ask import ask
+from anfinsen.tasks.ask import Outputs, ask
 from anfinsen.tasks.base import Task
 from anfinsen.tasks.conservation import TASK as CONSERVATION
 
@@ -39,42 +46,46 @@ _STEP = 10.0
 
 def relatives_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The headline of every task that asks relatives, without and with them; `limit` takes fewer proteins."""
-    asking = [task for task in map(TASKS.__getitem__, TASKS) if task.asks_relatives and task.name in bundle.records]
+    asking = [TASKS[name] for name in TASKS if name in bundle.network.listeners]
     if not asking:
-        raise UnknownNameError(f"task in '{bundle.label}'", CONSERVATION.name, bundle.records)
-    collection = corpus()
+        raise UnknownNameError(f"task that asks relatives in '{bundle.label}'", CONSERVATION.name, bundle.records)
+    kin, collection = Kin(known_families()), Kin(corpus())
     return [
         row
         for task in asking
         for split in task.tests
-        for row in _task_rows(bundle, task, split, collection, limit or PROTEINS, tell)
+        for row in _task_rows(bundle, task, split, (kin, collection), limit or PROTEINS, tell)
     ]
 
 
-def _task_rows(bundle: Bundle, task: Task, split: str, collection: Collection, count: int, tell: Tell) -> list[Score]:
+def _task_rows(bundle: Bundle, task: Task, split: str, asked: tuple[Kin, Kin], count: int, tell: Tell) -> list[Score]:
     network, calibration = quicken(bundle.network.eval()), bundle.records[task.name].calibration
     examples = asked_about(task, split, count)
     outputs = list(ask(network, [task], examples))
-    families = [collection.family(example.protein.sequence) for example in examples]
-    depths = numpy.array([family.depth.mean() for family in families])
-    tell(f"relatives, {task.name}: half of {len(families)} proteins have {numpy.median(depths):.0f} different ones.")
+    known, collected = ([kin.family(example.protein.sequence) for example in examples] for kin in asked)
+    depths = numpy.array([family.depth.mean() for family in known])
+    tell(f"relatives, {task.name}: half of {len(known)} proteins have {numpy.median(depths):.0f} different ones.")
     said = {
-        f"{bundle.label}, with relatives": [
-            with_family(network, [task], *pair)[task.name] for pair in zip(outputs, families, strict=True)
-        ],
-        bundle.label: [output[task.name] for output in outputs],
+        bundle.label: _heard(network, task, outputs, known),
+        f"{bundle.label}, with a collection": _heard(network, task, outputs, collected),
+        f"{bundle.label}, alone": [output[task.name] for output in outputs],
     }
     if task is CONSERVATION:
-        said[ALONE] = [_by_variety(family, len(task.target.labels)) for family in families]
+        said[ALONE] = [_by_variety(family, len(task.target.labels)) for family in collected]
     rows = []
     for part, chosen in (("relatives", range(len(examples))), ("many relatives", numpy.flatnonzero(depths >= MANY))):
         question = Question(SEQUENCE, task.name, task.table.name, f"{split}, {part}", task.metrics[0])
         for name, answers in said.items():
-            asked = [examples[place] for place in chosen]
-            if asked:
-                told = task.answers([answers[place] for place in chosen], asked, calibration)
-                rows.append(question.row(name, measure(question.metric, asked, told)))
+            posed = [examples[place] for place in chosen]
+            if posed:
+                told = task.answers([answers[place] for place in chosen], posed, calibration)
+                rows.append(question.row(name, measure(question.metric, posed, told)))
     return rows
+
+
+def _heard(network: Network, task: Task, outputs: Sequence[Outputs], families: Sequence[Family]) -> list[Floats]:
+    pairs = zip(outputs, families, strict=True)
+    return [(output | with_family(network, output, family))[task.name] for output, family in pairs]
 
 
 def asked_about(task: Task, split: str, count: int) -> list[Example]:

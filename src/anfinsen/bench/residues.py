@@ -26,6 +26,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPClassifier
 
 from anfinsen.bench.ngrams import HIDDEN, LETTERS, letters_of
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.kinship.blosum import GAPS, as_biotite
 from anfinsen.kinship.neighbours import most_alike, words
@@ -103,7 +104,7 @@ def prior(train: Sequence[Example], task: Task) -> Shares:
 
 
 def _some(train: Sequence[Example]) -> list[Example]:
-    return [train[at] for at in numpy.random.default_rng(_SEED).permutation(len(train))[:COUNTED].tolist()]
+    return draw(train, COUNTED, in_order=False)
 
 
 def residue(train: Sequence[Example], task: Task) -> Shares:

@@ -10,29 +10,27 @@ What answers is given by the caller; the bundle is only handed on to the studies
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-import numpy
-
 from anfinsen.bench.baselines import Baseline, baselines_for
 from anfinsen.bench.study import Tell
 from anfinsen.bench.suite import Exam, Study, sittings
+from anfinsen.data.draw import draw_places
 from anfinsen.data.example import Example
 from anfinsen.errors import AnfinsenError, MissingDataError, UndefinedScoreError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.hub.record import OURS, Score
 from anfinsen.targets.base import Answer
-from anfinsen.targets.metrics import measure
+from anfinsen.targets.metrics import METRICS, measure
 from anfinsen.tasks.base import Task
 
 AnswerAll = Callable[[Task, Sequence[Example]], list[Answer]]
 """A task and some examples without their values -> one JSON answer for each."""
 
 COVERAGE_METRIC = "coverage"
-_SEED = 1
 
 
 def run(
@@ -116,17 +114,36 @@ def _sit(exam: Exam, answer: AnswerAll, model: str, limit: int | None, tell: Tel
     """Let the model and the baselines answer every test split of one task at once, then quote the published figures."""
     train, tests = _load(exam, limit)
     questions = [_question(exam.task, example) for examples in tests.values() for example in examples]
-    candidates = [(model, answer)]
-    candidates += [(baseline.name, _fitted(baseline, train)) for baseline in baselines_for(exam.task)]
-    rows = []
-    for name, asked in candidates:
+
+    def answers(name: str, asked: AnswerAll) -> list[Answer]:
         tell(f"{exam.task.name}: {name} answers {len(questions)} proteins.")
-        left = iter(asked(exam.task, questions))
+        return asked(exam.task, questions)
+
+    def scored(name: str, said: Iterable[Answer], metrics: Iterable[str]) -> list[Score]:
+        left, found = iter(said), []
         for split, examples in tests.items():
-            answers = list(islice(left, len(examples)))
-            metrics = [*exam.metrics, *_calibration(exam, answers if name == model else ())]
-            rows += [row for metric in metrics if (row := _measure(exam, split, metric, name, examples, answers, tell))]
-    return rows + _published(exam)
+            part = list(islice(left, len(examples)))
+            asked = [*metrics, *(_calibration(exam, part) if name == model else ())]
+            found += [row for metric in asked if (row := _measure(exam, split, metric, name, examples, part, tell))]
+        return found
+
+    ours = answers(model, answer)
+    alone = [metric for metric in exam.metrics if not METRICS[metric].rival]
+    compared = {METRICS[metric].rival for metric in exam.metrics}
+    rivals: dict[str, Sequence[Answer]] = {}
+    rows = []
+    for baseline in baselines_for(exam.task):
+        said = answers(baseline.name, _fitted(baseline, train))
+        rows += scored(baseline.name, said, alone)
+        if baseline.name in compared:
+            rivals[baseline.name] = said
+    return scored(model, _beside(ours, rivals), exam.metrics) + rows + _published(exam)
+
+
+def _beside(ours: Sequence[Answer], rivals: Mapping[str, Sequence[Answer]]) -> Iterator[Answer]:
+    """Our answers, each with what the rivals answered."""
+    for at, answer in enumerate(ours):
+        yield {**answer, **{name: answers[at] for name, answers in rivals.items()}}
 
 
 def _fitted(baseline: Baseline, train: Sequence[Example]) -> AnswerAll:
@@ -162,9 +179,8 @@ def _load(exam: Exam, limit: int | None) -> tuple[Sequence[Example], dict[str, l
 
 
 def _some(examples: Sequence[Example], limit: int | None) -> list[tuple[int, Example]]:
-    """At most `limit` examples with their place in the split; a random draw, since tables are often sorted."""
-    places = numpy.random.default_rng(_SEED).permutation(len(examples))[:limit]
-    return [(int(place), examples[place]) for place in sorted(places)]
+    """At most `limit` examples with their place in the split."""
+    return [(place, examples[place]) for place in draw_places(len(examples), limit)]
 
 
 def _question(task: Task, example: Example) -> Example:

@@ -26,10 +26,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy
-
 from anfinsen.bench.extension import PLAIN, Measured, sentences
 from anfinsen.bench.stages import TOKENS, driver_rows, learn, memory_rows, score
+from anfinsen.data.draw import draw
 from anfinsen.distributed.processes import COMMAND, start
 from anfinsen.errors import AnfinsenError, MissingDataError
 from anfinsen.hub.body import bare
@@ -134,9 +133,8 @@ def _rounds(job: Job, rounds: int, tell: Tell) -> Seconds:
 
 def _proteins(count: int) -> list[str]:
     """Sequences drawn by lot from the valid split, always the same."""
-    examples = TASKS["masked"].examples("valid")
-    chosen = numpy.random.default_rng(_SEED).permutation(len(examples))[:count]
-    return [examples[int(place)].protein.sequence for place in chosen]
+    drawn = draw(TASKS["masked"].examples("valid"), count, seed=_SEED, in_order=False)
+    return [example.protein.sequence for example in drawn]
 
 
 def _embed(folder: Path, chains: Sequence[str]) -> Job:
@@ -157,7 +155,7 @@ def _embed(folder: Path, chains: Sequence[str]) -> Job:
 def _screen(folder: Path, count: int) -> Job:
     targets, _ = load_targets("dude")
     smiles = [one for target in targets for one in target.smiles]
-    chosen = [smiles[at] for at in numpy.random.default_rng(_SEED).permutation(len(smiles))[:count].tolist()]
+    chosen = draw(smiles, count, seed=_SEED, in_order=False)
     (folder / "target.fasta").write_text(f">target\n{targets[0].protein.sequence}\n", encoding="ascii")
     for is_large in (False, True):
         (folder / f"{is_large}.smi").write_text("\n".join(chosen if is_large else chosen[:1]), encoding="ascii")

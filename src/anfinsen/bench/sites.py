@@ -29,10 +29,12 @@ from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.hub.record import OURS, Score
 from anfinsen.inference.distances import Folder
-from anfinsen.inference.predictor import answer
-from anfinsen.inference.sites import EMBEDDED, IN_SPACE, NEVER, RIGHT, evidence, facing
+from anfinsen.inference.predictor import answer, tasks_of
+from anfinsen.inference.site_residues import BESIDE, IN_SPACE, NEVER, RIGHT, by_sequence, evidence, joined, voices
+from anfinsen.inference.sites import EMBEDDED
 from anfinsen.sets.holo import SITES, Holo, load_holo
-from anfinsen.structure.pockets import Cavities, Pocket, faced, find_cavities, gather
+from anfinsen.structure.pockets import Cavities, Pocket, find_cavities, gather
+from anfinsen.structure.protein import Protein
 from anfinsen.targets.base import Answer
 from anfinsen.targets.metrics import LEVEL, Estimate, measure
 from anfinsen.targets.tracks import Tracks
@@ -91,14 +93,15 @@ def _kind_rows(
         return []
     posed = asked if kind in IN_SPACE else without_structure(asked)
     told = answer(bundle, TASK, blind(posed))
-    rows = _hollow_rows(bundle, split, asked, told, tell) if kind == DRUG else []
-    rows += _measured(kind, split, f"{bundle.label}, {NETWORK}" if kind == DRUG else bundle.label, asked, told, tell)
+    rows = _measured(kind, split, f"{bundle.label}, {NETWORK}" if kind == DRUG else bundle.label, asked, told, tell)
     if kind in IN_SPACE:
         bare = without_structure(blind(asked))
-        rows += _measured(kind, split, f"{bundle.label}, {SEQUENCE}", asked, answer(bundle, TASK, bare), tell)
+        unplaced = answer(bundle, TASK, bare)
+        rows += _measured(kind, split, f"{bundle.label}, {SEQUENCE}", asked, unplaced, tell)
         if kind == DRUG:
-            heard = answer(bundle, TASK, with_contacts(bare))
-            rows += _measured(kind, split, f"{bundle.label}, {CONTACTS}", asked, heard, tell)
+            rows = _joined_rows(bundle, split, asked, told, tell) + rows
+            rumoured = answer(bundle, TASK, with_contacts(bare))
+            rows += _measured(kind, split, f"{bundle.label}, {CONTACTS}", asked, rumoured, tell)
     task, taught = alone(kind, train)
     mine = [only(one, kind) for one in asked]
     for name, rule in ((HOMOLOGY, neighbour), ("kind of residue", residue)):
@@ -109,21 +112,36 @@ def _kind_rows(
     return rows
 
 
-def _hollow_rows(bundle: Bundle, split: str, asked: Sequence[Example], told: Answers, tell: Tell) -> list[Score]:
-    """Drug-like molecules on structures: network and hollows together, as `anfinsen sites` has it, and hollows alone.
+def _joined_rows(bundle: Bundle, split: str, asked: Sequence[Example], placed: Answers, tell: Tell) -> list[Score]:
+    """Drug-like molecules on structures: all voices as `anfinsen sites` joins them, and geometry by itself.
 
-    The hollows alone rank residues and draw no line, so that they have no MCC.
+    Geometry by itself ranks residues and draws no line, so that it has no MCC.
     """
-    both, shape = [], []
-    for one, said in zip(asked, told, strict=True):
-        assert one.protein.backbone is not None  # chains with ligands are structures
-        hollows = find_cavities(one.protein.sequence, one.protein.backbone)
-        count = numpy.zeros(len(one.protein)) if hollows is None else faced(hollows, len(one.protein))
-        both.append(said if hollows is None else facing(said, hollows))
-        shape.append({"probabilities": {DRUG: (count / (1 + count)).tolist()}, "thresholds": {DRUG: 1.0}})
-    rows = _measured(DRUG, split, bundle.label, asked, both, tell)
-    ranked = measure(f"{DRUG} AUPR", [only(one, DRUG) for one in asked], shape)
-    return [*rows, _question(DRUG, split, "AUPR").row(SHAPE, ranked)]
+    ours, shape = [], []
+    for one, here, alone in zip(asked, placed, listened(bundle, blind(asked)), strict=True):
+        ours.append(joined_at(one.protein, here, evidence(here), alone))
+        shape.append(joined_at(one.protein, here, None, None))
+    rows = _measured(DRUG, split, bundle.label, asked, ours, tell)
+    return [*rows, _question(DRUG, split, "AUPR").row(SHAPE, measure(f"{DRUG} AUPR", asked, shape))]
+
+
+def listened(bundle: Bundle, examples: Sequence[Example]) -> list[Floats]:
+    """What a bundle says of drug-like molecules by the sequences alone, (L,) each."""
+    task = tasks_of(bundle).get(BESIDE, TASK)
+    return [by_sequence({task.name: one}) for one in answer(bundle, task, without_structure(examples))]
+
+
+def joined_at(protein: Protein, answer: Answer, placed: Floats | None, alone: Floats | None) -> Answer:
+    """The answer with all voices joined; without `placed` and `alone` (L,) geometry speaks alone of its own pockets."""
+    assert protein.backbone is not None  # chains with ligands are structures
+    unsaid = numpy.full(len(protein), 0.5)
+    hollows = find_cavities(protein.sequence, protein.backbone)
+    if hollows is None:
+        unasked = {**answer["probabilities"], DRUG: unsaid.tolist()}
+        return answer if placed is not None else {**answer, "probabilities": unasked}
+    first = next(iter(gather(hollows, placed, most=1)), None)
+    here, along = (unsaid if one is None else one for one in (placed, alone))
+    return joined(answer, voices(here, along, protein.backbone, hollows, first))
 
 
 def _measured(kind: str, split: str, model: str, asked: Sequence[Example], told: Answers, tell: Tell) -> list[Score]:

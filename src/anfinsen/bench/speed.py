@@ -28,6 +28,7 @@ import torch
 
 from anfinsen import runtime
 from anfinsen.bench.contenders import CONTENDERS, FIRST, Contender, Read, States
+from anfinsen.data.draw import draw
 from anfinsen.errors import AnfinsenError
 from anfinsen.hub.body import bare, write_body
 from anfinsen.hub.bundle import Bundle
@@ -181,9 +182,7 @@ def _seconds(product: Product, row: torch.Tensor, parts: Sequence[torch.Tensor])
 
 def _proteins(count: int) -> list[str]:
     """Sequences drawn by lot from the valid split, always the same, in file order."""
-    examples = TASKS["masked"].examples("valid")
-    chosen = numpy.random.default_rng(_SEED).permutation(len(examples))[:count]
-    return [examples[int(place)].protein.sequence for place in sorted(chosen)]
+    return [example.protein.sequence for example in draw(TASKS["masked"].examples("valid"), count, seed=_SEED)]
 
 
 def _least_cosine(states: States, others: States) -> float:

@@ -17,12 +17,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import cast
 
-import numpy
-
 from anfinsen.bench.baselines import baselines_for
 from anfinsen.bench.landscape import NAME, PUBLISHED, RIDGE, begin_with_ridge, landscape, ridge
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import TRAIN
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle
@@ -86,8 +85,7 @@ def part_of(task: Task, limit: int | None = None) -> Task:
     held: dict[str, Sequence[Example]] = {}
     for split, count in PROTEINS.items():
         short = [example for example in task.table.load(split) if len(example.protein) <= SHORT]
-        order = numpy.random.default_rng(_SEED).permutation(len(short))
-        held[split] = [short[at] for at in order[: min(count, limit or count)]]
+        held[split] = draw(short, min(count, limit or count), in_order=False)
     known = {field.name: getattr(task, field.name) for field in fields(Task)}
     table = {field.name: getattr(task.table, field.name) for field in fields(task.table)}
     return Task(**known | {"table": HeldTable(**table | {"splits": {name: (name,) for name in held}, "held": held})})

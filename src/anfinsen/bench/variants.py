@@ -3,9 +3,10 @@
     deep mutational scan -> variants -> masked marginals, summed -> Spearman against the measured effect
 
 The model's row is its masked marginals alone, to which nothing is fitted; the row with ', scan' is what `anfinsen scan`
-answers: their weighted sum with what is known without a network, fitted on other proteins (`bench/mutations.py`). That
-with ', scan with relatives' is what `anfinsen scan --relatives` answers when it may search the corpus on which the
-language model was trained, without proteins of official tests; 'site-independent' are those relatives alone.
+answers: their weighted sum with what is known without a network and with the families that come with the package,
+fitted on other proteins (`bench/mutations.py`). That with ', scan alone' asks no relatives; that with ', scan with a
+collection' is what `anfinsen scan --relatives` answers when it may search the corpus on which the language model was
+trained, without proteins of official tests; 'site-independent' are the relatives in that corpus alone.
 Beside them stand three that know less: what evolution usually swaps (BLOSUM62, the mutant's score less the wild
 type's), how common the residues are (the log-odds of their shares in the training proteins), and the same network
 with random weights. The interval draws variants of ONE protein; it says nothing of other proteins.
@@ -30,8 +31,10 @@ from anfinsen.data.example import Example
 from anfinsen.errors import UnknownNameError
 from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.hub.record import Score
-from anfinsen.inference.scan import effect_weights, tables
-from anfinsen.inference.variants import look_around, marginals, score_variants
+from anfinsen.inference.scan import effect_weights, scan_with
+from anfinsen.inference.variants import marginals, score_variants
+from anfinsen.kinship.families import known_families
+from anfinsen.kinship.kin import Kin
 from anfinsen.sets.assays import ASSAYS, Measured, read_scan
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.metrics import Estimate, measure
@@ -50,7 +53,7 @@ def variant_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score
         raise UnknownNameError(f"task in '{bundle.label}'", MASKED, bundle.network.heads)
     twin = untrained(bundle.network)
     networks = [(bundle.label, bundle.network)] + ([(UNTRAINED, twin)] if twin is not None else [])
-    collection = corpus()
+    asked = {"": Kin(known_families()), " with a collection": Kin(corpus()), " alone": None}
     background = residue_shares([example.protein.sequence for example in TASKS[MASKED].examples("train")])
     rows: list[Score] = []
     for assay in ASSAYS:
@@ -61,13 +64,13 @@ def variant_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score
         if assay.split in effect_weights().about["lessons"]:
             tell(f"variants: {assay.split} taught the scan its weights, so the scan is not judged there.")
         else:
-            around = look_around(bundle.network, scan.wild_type)
-            scores[f"{bundle.label}, scan"] = tables(scan.wild_type, around, effect_weights())[0]
-            family = collection.family(scan.wild_type)
-            tell(f"variants: {collection.tell(family)}")
-            around = around.with_family(family.log_odds)
-            scores[f"{bundle.label}, scan with relatives"] = tables(scan.wild_type, around, effect_weights(family))[0]
-            scores["site-independent"] = family.log_odds
+            for name, kin in asked.items():
+                family = None if kin is None else kin.family(scan.wild_type)
+                if family is not None:
+                    tell(f"variants, scan{name}: {family.told}")
+                    scores["site-independent"] = family.log_odds
+                protein = Protein(assay.split, scan.wild_type)
+                scores[f"{bundle.label}, scan{name}"] = scan_with(bundle.network, protein, family=family).scores
         scores |= {name: marginals(one, scan.wild_type) for name, one in networks}
         scores["BLOSUM62"] = blosum62(scan.wild_type)
         scores["residue frequencies"] = log_odds(scan.wild_type, background)

@@ -11,7 +11,20 @@ import typer
 from rich.progress import track
 
 from anfinsen.cli.scaling import On, Part, Workers, anywhere, crew, everywhere, part_of
-from anfinsen.cli.screen import ASK, Bundled, Column, Given, Kin, Raw, Source, Threads, app, notices, reading, screen
+from anfinsen.cli.screen import (
+    ASK,
+    Bundled,
+    Column,
+    Given,
+    Raw,
+    Relatives,
+    Source,
+    Threads,
+    app,
+    notices,
+    reading,
+    screen,
+)
 from anfinsen.errors import UsageError
 from anfinsen.report.paragraph import paragraph
 
@@ -49,7 +62,7 @@ def predict(
         int | None, typer.Option(help="NCBI's number of the genetic code; 1 is the standard, 11 that of bacteria.")
     ] = None,
     shortest: Annotated[int | None, typer.Option(help="Residues of the shortest gene that is looked for; 50.")] = None,
-    relatives: Kin = None,
+    relatives: Relatives = None,
     bundle: Bundled = None,
     part: Part = None,
     on: On = None,

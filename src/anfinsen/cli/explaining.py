@@ -32,12 +32,11 @@ def explain(
     """Show what an answer rests on: residues, pairs that attention joins, substitutions; and whether to believe it."""
     from anfinsen import runtime
     from anfinsen.data.example import Example
-    from anfinsen.errors import InputError, UnknownNameError
+    from anfinsen.errors import InputError
     from anfinsen.explain.attention import measured
-    from anfinsen.explain.explanation import explain as explain_one
+    from anfinsen.explain.door import explain_answer, task_of
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.jobs import JobResult, under_conditions
-    from anfinsen.inference.predictor import tasks_of
     from anfinsen.reading.readers import read_examples
     from anfinsen.report.explanation import write_explanations
     from anfinsen.report.origin import origin
@@ -45,27 +44,26 @@ def explain(
 
     runtime.use_threads(threads)
     opened = Bundle.load(bundle or default_bundle())
-    known = tasks_of(opened)
-    if task not in known:
-        raise UnknownNameError(f"task in the bundle '{opened.name}'", task, known)
+    asked = task_of(opened, task)
     found, result = [], JobResult()
-    for record in under_conditions(read_examples(source, column=column), condition or (), [known[task]]):
+    for record in under_conditions(read_examples(source, column=column), condition or (), [asked]):
         if isinstance(record, InputError):
             result.refused.append(record)
         elif isinstance(record, Example):
             try:
                 with notices.status(f"explaining {escape(record.protein.id)}"):
-                    one = explain_one(opened.network.eval(), known[task], record, residue=residue)
+                    one = explain_answer(opened, asked, record, residue=residue)
             except InputError as error:
                 result.refused.append(error)
                 continue
             found.append(one)
             result.answered += 1
             say("", name=record.protein.id)
-            for sentence in (*one.sentences(), *one.attention.sentences(record.protein.sequence)):
+            joined = one.attention.sentences(record.protein.sequence) if one.attention else ()
+            for sentence in (*one.sentences(), *joined):
                 say(sentence)
     said = measured([score for kept in opened.records.values() for score in kept.scores])
-    if found:
+    if any(one.attention for one in found):
         say(said)
     write_explanations(out, found, about=origin(opened), known=said, raw_csv=raw_csv)
     write_refused(out / "refused.csv", result.refused, raw=raw_csv)

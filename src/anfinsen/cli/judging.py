@@ -45,6 +45,7 @@ def bench(
     from anfinsen.bench.run import run, verdicts, write_rows
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.predictor import answer
+    from anfinsen.kinship.kin import Kin
     from anfinsen.report.terminal import show_scores
 
     if write and limit is not None:
@@ -55,7 +56,7 @@ def bench(
     opened.network.to(runtime.pick_device()).eval()
     rows, missing = run(
         names or (),
-        partial(answer, opened),
+        partial(answer, opened, kin=Kin.find()),
         model=opened.label,
         bundle=opened,
         limit=limit,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anfinsen.cli.scaling import anywhere
-from anfinsen.cli.screen import ASK, Bundled, Column, Kin, Raw, Source, Threads, app, leave, reading, say, screen
+from anfinsen.cli.screen import ASK, Bundled, Column, Raw, Relatives, Source, Threads, app, leave, reading, say, screen
 
 if TYPE_CHECKING:
     from anfinsen.errors import InputError
@@ -32,7 +32,7 @@ def scan(
         Path | None, typer.Option("--data", help="Measured variants of the one protein: variant, score (CSV).")
     ] = None,
     first: Annotated[int, typer.Option("--first", help="The number that the table gives the first residue.")] = 1,
-    relatives: Kin = None,
+    relatives: Relatives = None,
     ph: Ph = None,
     temperature: Warm = None,
     column: Column = None,
@@ -86,7 +86,7 @@ def propose(
     out: Annotated[Path, typer.Option(help="Folder for the table and the page.")] = Path("proposals"),
     count: Annotated[int, typer.Option(min=1, max=100, help="Suggestions a protein.")] = 10,
     changes: Annotated[int, typer.Option(min=1, max=6, help="Substitutions in one suggestion at most.")] = 3,
-    relatives: Kin = None,
+    relatives: Relatives = None,
     ph: Ph = None,
     temperature: Warm = None,
     column: Column = None,
@@ -137,15 +137,13 @@ def _opened(bundle: Path | None, relatives: str | None) -> tuple[Scanner, dict[s
     """The scanner, and what the page says of its origin."""
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.inference.scan import Scanner
+    from anfinsen.kinship.kin import Kin
     from anfinsen.report.origin import origin
 
-    opened, collection = Bundle.load(bundle or default_bundle()), None
-    if relatives is not None:
-        from anfinsen.kinship.collection import Collection
-
-        with reading(relatives):
-            collection = Collection.open(relatives)
-    return Scanner(opened, collection=collection), origin(opened)
+    opened = Bundle.load(bundle or default_bundle())
+    with reading(relatives):
+        kin = Kin.find(relatives)
+    return Scanner(opened, kin=kin), origin(opened)
 
 
 def _proteins(source: str, column: str | None, refused: list[InputError]) -> Iterator[Protein]:

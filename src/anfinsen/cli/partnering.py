@@ -106,9 +106,10 @@ def interact_fit(
     """Learn who meets whom from the public table of yeast pairs; `anfinsen interact --bundle` then answers from it."""
     from anfinsen import runtime
     from anfinsen.data.example import proteins_of
+    from anfinsen.hub.body import body_hash
     from anfinsen.hub.bundle import Bundle, default_bundle
     from anfinsen.tasks.interaction import TASK
-    from anfinsen.training.partners import kept_states, make_bundle
+    from anfinsen.training.partners import kept_states, make_bundle, read_places
     from anfinsen.training.recipe import Recipe
 
     runtime.use_threads(threads)
@@ -116,8 +117,10 @@ def interact_fit(
     train, held = (TASK.examples(split) for split in ("train", "valid"))
     proteins = proteins_of([*train, *held])
     screen.print(f"{len(proteins):,} proteins of {len(train) + len(held):,} pairs are read once.")
-    states = kept_states(opened.network, opened.name, opened.sha256, proteins, out / "states.h5")
-    bundle = make_bundle(opened, train, held, states, read, screen.print)
+    sha256, kept = body_hash(opened.network.body), out / "states.h5"
+    states = kept_states(opened.network, sha256, sha256, proteins, kept)
+    place = read_places(opened.network, sha256, kept, screen.print)
+    bundle = make_bundle(opened, place, train, held, states, read, screen.print)
     bundle.save(out / "bundle")
     screen.print(escape(f"{bundle.name} learnt from {len(train):,} pairs and is in {out / 'bundle'}."))
 

@@ -49,7 +49,9 @@ def say(sentence: str, *, name: str = "", style: str = "") -> None:
 
 def reading(relatives: str | None) -> AbstractContextManager[object]:
     """A word on the screen while a large file is read, if one was given."""
-    return nullcontext() if relatives is None else notices.status(f"reading {escape(relatives)}")
+    from anfinsen.kinship.kin import NOBODY
+
+    return nullcontext() if relatives in (None, NOBODY) else notices.status(f"reading {escape(relatives)}")
 
 
 def leave(refused: Sequence[InputError], table: Path, *, answered: int, where: str = "") -> NoReturn:
@@ -71,7 +73,11 @@ Given = Annotated[
     list[str] | None, typer.Option("--condition", help="For all proteins, such as growth_temperature=37.")
 ]
 Raw = Annotated[bool, typer.Option("--raw-csv", help="Write CSV cells as they are, for machines only.")]
-Kin = Annotated[
+Relatives = Annotated[
     str | None,
-    typer.Option("--relatives", help="FASTA of many proteins, such as Swiss-Prot: its relatives there are asked too."),
+    typer.Option(
+        "--relatives",
+        help="FASTA of many proteins, such as Swiss-Prot, to look for relatives in, beside the families that come with "
+        "Anfinsen; or 'none', to ask no relatives.",
+    ),
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from anfinsen.cli.scaling import On, Workers, crew, everywhere
-from anfinsen.cli.screen import SHARE, Bundled, Kin, Threads, app, tell
+from anfinsen.cli.screen import SHARE, Bundled, Relatives, Threads, app, tell
 from anfinsen.errors import MissingExtraError
 
 
@@ -26,7 +26,7 @@ def serve(
         list[str] | None, typer.Option("--task", help="Only this task; may be given again. See `anfinsen tasks`.")
     ] = None,
     state: Annotated[Path, typer.Option(help="Folder for jobs and their results.")] = Path("anfinsen-jobs"),
-    relatives: Kin = None,
+    relatives: Relatives = None,
     bundle: Bundled = None,
     on: On = None,
     workers: Workers = None,

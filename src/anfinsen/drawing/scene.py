@@ -24,7 +24,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from anfinsen.data.alphabet import RESIDUES
-from anfinsen.inference.sites import Site, SiteAnswer, evidence
+from anfinsen.inference.site_residues import evidence
+from anfinsen.inference.sites import Site, SiteAnswer
 from anfinsen.structure.backbone import ATOMS
 from anfinsen.structure.pockets import own_frame
 from anfinsen.structure.protein import Protein

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from anfinsen.data.example import Example
 from anfinsen.explain.attention import Attention, look
-from anfinsen.explain.attribution import Attribution, Credits, attribute
+from anfinsen.explain.attribution import Credits, attribute
 from anfinsen.explain.counterfactual import Substitution, substitutions
 from anfinsen.explain.faithfulness import Faithfulness, judge, ranked, shuffled
 from anfinsen.explain.lens import Asked, Lens
@@ -24,20 +24,24 @@ CAUTION = (
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why the network gave one answer about one protein."""
+    """Why one answer was given about one protein, as the network sees it."""
 
     example: Example
     task: Task
     asked: Asked
-    attribution: Attribution
+    value: float
+    hidden: float
+    """The number for a chain of which every residue is hidden."""
+    gap: float
+    """What the credits sum to, less what they should (value - hidden)."""
+    views: dict[str, Credits]
+    """The credits (L,) by the name of the view."""
     faithfulness: dict[str, Faithfulness]
-    attention: Attention
+    attention: Attention | None
+    """What attention joins; None where no network answers."""
     substitutions: list[Substitution]
-
-    @property
-    def views(self) -> dict[str, Credits]:
-        """The credits (L,) by the name of the view."""
-        return {GRADIENTS: self.attribution.gradients, OCCLUSION: self.attribution.occlusion}
+    beside: str = ""
+    """Who was heard beside the network, which alone is explained; empty where nobody was."""
 
     @property
     def better(self) -> str:
@@ -49,26 +53,29 @@ class Explanation:
         faith, credits = self.faithfulness[self.better], self.views[self.better]
         unit = f" {self.asked.unit}".rstrip()
         given = (
-            f"Explained is {self.asked.words}: {self.attribution.value:.2f}{unit} here, "
-            f"{self.attribution.hidden:.2f}{unit} for a chain of hidden residues."
+            f"Explained is {self.asked.words}: {self.value:.2f}{unit} here, "
+            f"{self.hidden:.2f}{unit} for a chain of hidden residues."
         )
+        heard = [given, self.beside] if self.beside else [given]
+        if self.beside and self.value < 0:
+            heard.append("By itself the network holds the answer for less likely than not.")
         if not faith.is_faithful:
             doubt = f"Do not read the colours: they say no more than random ones (faithfulness {faith.words})."
-            return [given, doubt, self._changes()]
+            return [*heard, doubt, self._changes()]
         sequence = self.example.protein.sequence
         top = [f"{sequence[place]}{place + 1}" for place in ranked(credits)[:NAMED]]
-        leaned = f"It leans most on {_listed(top)} (by {self.better})."
+        leaned = f"It leans most on {listed(top)} (by {self.better})."
         trust = (
             f"The order of the residues is better than {faith.beaten} of {faith.orders} random ones "
             f"(faithfulness {faith.words})."
         )
-        return [given, leaned, trust, self._changes(), CAUTION]
+        return [*heard, leaned, trust, self._changes(), CAUTION]
 
     def _changes(self) -> str:
         up = [one for one in self.substitutions[:NAMED] if one.change > 0]
         down = [one for one in self.substitutions[::-1][:NAMED] if one.change < 0]
         parts = [
-            f"{verb} it most: {_listed([f'{one} ({one.change:+.2f})' for one in found])}"
+            f"{verb} it most: {listed([f'{one} ({one.change:+.2f})' for one in found])}"
             for verb, found in (("raise", up), ("lower", down))
             if found
         ]
@@ -77,15 +84,39 @@ class Explanation:
         return f"Of {count:,} substitutions {tried} were tried; these {told}."
 
 
-def explain(network: Network, task: Task, example: Example, *, residue: int | None = None) -> Explanation:
-    """Explain what a network in evaluation mode answers to one task about one protein."""
-    lens = Lens(network, task, example, residue=residue)
-    attribution = attribute(lens)
-    views = {GRADIENTS: ranked(attribution.gradients), OCCLUSION: ranked(attribution.occlusion)}
+def explain(
+    network: Network, task: Task, example: Example, *, residue: int | None = None, said: str = "", beside: str = ""
+) -> Explanation:
+    """Explain what a network in evaluation mode tells one task about one protein.
+
+    `said` is the answer as it was given, which need not be what the network alone would say; `beside` tells who else
+    was heard.
+    """
+    lens = Lens(network, task, example, residue=residue, said=said)
+    found = attribute(lens)
+    views = {GRADIENTS: found.gradients, OCCLUSION: found.occlusion}
     length = len(example.protein)
-    faithfulness = judge(lens.without, length, views, shuffled(length))
-    return Explanation(example, task, lens.asked, attribution, faithfulness, look(lens), substitutions(lens))
+    return Explanation(
+        example=example,
+        task=task,
+        asked=lens.asked,
+        value=found.value,
+        hidden=found.hidden,
+        gap=found.gap,
+        views=views,
+        faithfulness=judge(
+            lens.without, length, {name: ranked(credits) for name, credits in views.items()}, shuffled(length)
+        ),
+        attention=look(lens),
+        substitutions=substitutions(lens),
+        beside=beside,
+    )
 
 
-def _listed(words: list[str]) -> str:
+def listed(words: list[str]) -> str:
+    """Words as a sentence lists them.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -31,8 +31,10 @@ from anfinsen.models.attention import rotary_turns
 from anfinsen.models.encoder import Block, Encoder
 from anfinsen.models.network import NativeBody, Network
 from anfinsen.targets.base import Label, Number, Tokens
+from anfinsen.targets.tree import Tree
 from anfinsen.tasks.base import Task
 
+_LEAST = 1e-6
 BUDGET = 4096
 """Tokens that are computed together; gradients need a few hundred bytes for each."""
 
@@ -52,32 +54,16 @@ class Asked:
 class Lens:
     """A protein of L residues, a task, and the number that is explained."""
 
-    def __init__(self, network: Network, task: Task, example: Example, *, residue: int | None = None) -> None:
+    def __init__(
+        self, network: Network, task: Task, example: Example, *, residue: int | None = None, said: str = ""
+    ) -> None:
         body = bare(network.body)
         if not isinstance(body, NativeBody):
             raise BundleError(
                 "Only answers of our own encoder can be explained; this bundle stands on a public checkpoint.",
                 remedy="Give a bundle whose body is ours.",
             )
-        length = len(example.protein)
-        if task.target.head not in ("pooled", "residue", "centres"):
-            raise UsageError(
-                f"'{task.name}' is not about one protein alone, so there is nothing to explain residue by residue.",
-                remedy="Choose a task about one protein.",
-            )
-        if length > body.longest:
-            raise InputError(
-                f"With {length:,} residues it is longer than the {body.longest:,} that are read at once.",
-                remedy="Give the domain that you ask about.",
-                record=example.protein.id,
-            )
-        if residue is not None and not 1 <= residue <= length:
-            raise UsageError(f"There is no residue {residue}.", remedy=f"Give one from 1 to {length:,} with --residue.")
-        if residue is not None and not task.target.per_residue:
-            raise UsageError(
-                f"'{task.name}' has one answer for the whole protein.",
-                remedy="Leave --residue out.",
-            )
+        _refuse(task, example, body.longest, residue)
         self.task, self.example = task, example
         self.encoder = cast(Encoder, body.encoder)
         self.head = network.heads[task.name]
@@ -89,7 +75,7 @@ class Lens:
         self.embedded = embedded[1:-1][None].clone()
         """The residues' embeddings, (1, L, C), special tokens left out."""
         with torch.no_grad():
-            self.asked = self._ask(self.outputs(self.embedded)[0], residue)
+            self.asked = self._ask(self.outputs(self.embedded)[0], residue, said)
 
     @property
     def hidden(self) -> Tensor:
@@ -126,6 +112,11 @@ class Lens:
         target, asked = self.task.target, self.asked
         if isinstance(target, Number):
             return target.center + target.spread * outputs[:, 0]
+        if isinstance(target, Tree):
+            # the chance of a name is that of every step on the way to it
+            way = sorted(target.hierarchy.upwards(asked.columns.tolist()))
+            sure = target.log_shares(outputs)[:, way].sum(-1).clamp(max=-_LEAST)
+            return sure - torch.log(-torch.expm1(sure))
         columns = asked.columns[None, :, None] if target.per_residue else asked.columns[None]
         chosen = outputs.gather(-1, columns.expand(*outputs.shape[:-1], 1))[..., 0]
         if isinstance(target, Label | Tokens):
@@ -175,7 +166,7 @@ class Lens:
                 found.append(self.encoder.layers(other, lengths)[0][1])
         return torch.stack(found)
 
-    def _ask(self, outputs: Tensor, residue: int | None) -> Asked:
+    def _ask(self, outputs: Tensor, residue: int | None, said: str) -> Asked:
         target = self.task.target
         place = None if residue is None else residue - 1
         where = "" if residue is None else f" at residue {self.example.protein.sequence[place or 0]}{residue}"
@@ -188,6 +179,8 @@ class Lens:
             told = target.labels[int(best[place])] if place is not None and target.labels else ""
             words = f"the answer {told!r}{where}" if told else f"{self.task.title.lower()}, all residues together"
             return Asked(words, "log-odds", best, place)
+        if said in target.labels:  # who else is heard may have decided otherwise than the network alone
+            best = torch.tensor([target.labels.index(said)])
         name = target.labels[int(best[0])] if len(target.labels) > int(best[0]) else str(int(best[0]))
         return Asked(f"the answer {name!r}", "log-odds", best)
 
@@ -200,3 +193,31 @@ def _seeing(block: Block, states: Tensor, turns: Tensor, seen: Tensor) -> Tensor
     states = states + block.mix(attended.transpose(1, 2).flatten(0, 1).flatten(1))
     fed: Tensor = block.narrow(functional.gelu(block.widen(block.feed_norm(states))))
     return states + fed
+
+
+def _refuse(task: Task, example: Example, longest: int, residue: int | None) -> None:
+    """Refuse what cannot be explained residue by residue, and a residue (1-based) that has no answer of its own."""
+    length = len(example.protein)
+    if task.of_structures:
+        raise UsageError(
+            f"'{task.name}' also reads what lies beside each residue, and that cannot be hidden with it.",
+            remedy="Choose a task that reads the sequence alone.",
+        )
+    if task.target.head not in ("pooled", "residue", "centres"):
+        raise UsageError(
+            f"'{task.name}' is not about one protein alone, so there is nothing to explain residue by residue.",
+            remedy="Choose a task about one protein.",
+        )
+    if length > longest:
+        raise InputError(
+            f"With {length:,} residues it is longer than the {longest:,} that are read at once.",
+            remedy="Give the domain that you ask about.",
+            record=example.protein.id,
+        )
+    if residue is not None and not 1 <= residue <= length:
+        raise UsageError(f"There is no residue {residue}.", remedy=f"Give one from 1 to {length:,} with --residue.")
+    if residue is not None and not task.target.per_residue:
+        raise UsageError(
+            f"'{task.name}' has one answer for the whole protein.",
+            remedy="Leave --residue out.",
+        )

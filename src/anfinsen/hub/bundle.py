@@ -3,6 +3,7 @@
     config.json, vocab.txt,
     model.safetensors                the language model in transformers' layout: plain `from_pretrained` opens it
     heads.safetensors                one head a task
+    listeners.safetensors            of tasks that ask relatives: what corrects their heads by them
     reach.safetensors                hashed sketches of the training proteins, no sequences
     golden.safetensors               outputs for three known proteins; `anfinsen verify` compares
     bundle.json                      record of each task: calibration, data, licence, scores; provenance; hashes
@@ -38,8 +39,10 @@ from anfinsen.hub.body import BODY_FILES, CORRECTIONS, file_hash, halved, read_b
 from anfinsen.hub.card import write_card
 from anfinsen.hub.lock import lock_of
 from anfinsen.hub.record import BODY_SUITES, OURS, TRAINING_SUITE, Score, TaskRecord, renewed
+from anfinsen.kinship.family import Family
 from anfinsen.kinship.neighbours import Reach
 from anfinsen.models.heads import MaskedHead
+from anfinsen.models.listening import listeners_from
 from anfinsen.models.network import Network
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
@@ -57,7 +60,8 @@ FORMAT = 1
 MASKED = "masked"
 TAUGHT = "body_taught"
 """Where the provenance names the tasks with which the body was trained, its forebears' included."""
-FILES = (*BODY_FILES, CORRECTIONS, "heads.safetensors", "reach.safetensors", "golden.safetensors")
+LISTENERS = "listeners.safetensors"
+FILES = (*BODY_FILES, CORRECTIONS, "heads.safetensors", LISTENERS, "reach.safetensors", "golden.safetensors")
 """The files that a bundle may hold beside bundle.json and its card; bundle.json vouches for each."""
 
 
@@ -111,6 +115,8 @@ class Bundle:
     def _write(self, folder: Path) -> None:
         backbone = write_body(folder, self.network.body, _masked_head(self.network))
         save_file(halved(_other_heads(self.network).state_dict()), folder / "heads.safetensors")
+        if self.network.listeners:
+            save_file(halved(self.network.listeners.state_dict()), folder / LISTENERS)
         sketches = {
             f"{task}.{name}": array for task, reach in self.reaches.items() for name, array in reach.to_arrays().items()
         }
@@ -188,6 +194,11 @@ class Bundle:
                     chains = 2 if shape.kind in ("pair", "pairing") else 1  # a pair of it and itself
                     said = self.network.ask(name, states.repeat(chains, 1), residues * chains, unknown, maps=maps)
                     outputs[f"{number}.{name}"] = said.cpu().numpy()
+                for name in self.network.listeners:
+                    evidence = torch.from_numpy(Family.of(sequence, []).evidence).to(device)
+                    said = torch.from_numpy(outputs[f"{number}.{name}"]).to(device)
+                    heard = self.network.hear(name, said, evidence)
+                    outputs[f"{number}.{name}, with relatives"] = heard.cpu().numpy()
         return outputs
 
     @classmethod
@@ -210,6 +221,8 @@ class Bundle:
             if masked_head is not None and MASKED in shapes:
                 network.heads[MASKED] = masked_head
             _other_heads(network).load_state_dict(widened(load_file(folder / "heads.safetensors")))
+            if LISTENERS in there:
+                network.listeners = listeners_from(widened(load_file(folder / LISTENERS)))
             arrays = load_arrays(folder / "reach.safetensors")
             golden = load_arrays(folder / "golden.safetensors")
         except (SafetensorError, RuntimeError, ValueError) as error:

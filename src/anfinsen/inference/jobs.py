@@ -152,8 +152,8 @@ def _claim(folder: Path, predictor: Predictor, source: str) -> None:
         "tasks": [task.name for task in predictor.tasks],
         "source": source,
     }
-    if predictor.collection is not None:
-        mine["relatives"] = predictor.collection.name
+    if predictor.kin is not None:
+        mine["relatives"] = predictor.kin.names
     path = folder / JOB
     try:
         theirs = json.loads(path.read_text(encoding="utf-8"))

@@ -32,6 +32,7 @@ from anfinsen.hub.bundle import WEIGHTS, Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.embedder import Embedder, embed_file
 from anfinsen.inference.spread import Over, here
+from anfinsen.models.acquaintance import Asked
 from anfinsen.models.fast import quicken
 from anfinsen.models.pairing import Cards, PairingHead, windows
 from anfinsen.structure.protein import Protein
@@ -63,8 +64,9 @@ class Shelf(NamedTuple):
     def part(self, start: int, end: int) -> Shelf:
         """The proteins from `start` to `end`."""
         before, inside = sum(self.cards.windows[:start]), sum(self.cards.windows[start:end])
-        codes, factors = self.cards.codes[start:end], self.cards.factors[before : before + inside]
-        return Shelf(self.proteins[start:end], Cards(codes, factors, self.cards.windows[start:end]))
+        factors = self.cards.factors[before : before + inside]
+        codes, places = self.cards.codes[start:end], self.cards.places[start:end]
+        return Shelf(self.proteins[start:end], Cards(codes, factors, places, self.cards.windows[start:end]))
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Pairer:
             for entry in entries:
                 if entry.sha256 in wanted:
                     states = torch.from_numpy(numpy.asarray(entry.values, dtype=numpy.float32))
-                    held[entry.sha256] = self.head.cards(states, [len(states)])
+                    held[entry.sha256] = self.head.read(states, [len(states)])
         missing = [protein.id for protein in proteins if protein.sha256 not in held]
         if missing:
             raise UsageError(
@@ -156,9 +158,10 @@ class Pairer:
         device = next(self.network.parameters()).device
         tokens, lengths = pack([example.protein.sequence for example in group])
         states, residues = self.network.states(tokens.to(device), lengths)
-        cards = self.head.cards(*windows(states.float(), residues))
-        parts = zip(cards.codes.cpu(), cards.factors.cpu().split(cards.windows), cards.windows, strict=True)
-        return [Cards(code[None], factors, [count]) for code, factors, count in parts]
+        cards = self.head.read(*windows(states.float(), residues))
+        each = cards.codes.cpu().split(1), cards.factors.cpu().split(cards.windows), cards.places.cpu().split(1)
+        parts = zip(*each, cards.windows, strict=True)
+        return [Cards(code, factors, place, [count]) for code, factors, place, count in parts]
 
     def answers(
         self, pairs: Sequence[tuple[Protein, Protein]], read: Callable[[list[Protein]], Shelf] | None = None
@@ -170,7 +173,7 @@ class Pairer:
         place = {chain.sha256: at for at, chain in enumerate(chains)}
         shelf = (read or self.shelf)(chains)
         at = numpy.array([[place[chain.sha256] for chain in pair] for pair in pairs], dtype=numpy.int64).reshape(-1, 2)
-        asked = self.meeting.asked(chains)
+        asked = self._asked(shelf)
         sides = asked.part(at[:, 0]), asked.part(at[:, 1])
         votes, known = self.meeting.votes(*sides)
         network = self._network(shelf, at)
@@ -181,6 +184,9 @@ class Pairer:
             answer if seen < 0 else {**answer, "taught": bool(seen)}
             for answer, seen in zip(answers, told.tolist(), strict=True)
         ]
+
+    def _asked(self, shelf: Shelf) -> Asked:
+        return self.meeting.asked(shelf.proteins, shelf.cards.places.numpy())
 
     @torch.inference_mode()
     def _network(self, shelf: Shelf, at: NDArray[numpy.int64]) -> Floats:
@@ -209,8 +215,7 @@ class Pairer:
         """Chance, low and high of everyone with everyone: (N, M) each."""
         logits = self.head.grid(one.cards, other.cards)
         network = (logits[..., 1] - logits[..., 0]).double().numpy()
-        sides = self.meeting.asked(one.proteins), self.meeting.asked(other.proteins)
-        votes, known = self.meeting.votes(*sides, is_grid=True)
+        votes, known = self.meeting.votes(self._asked(one), self._asked(other), is_grid=True)
         return self.verdict.chances(network, votes.astype(numpy.float64), known.astype(float), self._calibration)
 
     @property
@@ -303,8 +308,8 @@ def _shelf(proteins: list[Protein], cards: Sequence[Cards]) -> Shelf:
     if not cards:
         raise UsageError("There is no protein to ask about.", remedy="Give at least one.")
     counts = [count for card in cards for count in card.windows]
-    joined = Cards(torch.cat([card.codes for card in cards]), torch.cat([card.factors for card in cards]), counts)
-    return Shelf(proteins, joined)
+    codes, factors, places = (torch.cat(parts) for parts in zip(*(card[:3] for card in cards), strict=True))
+    return Shelf(proteins, Cards(codes, factors, places, counts))
 
 
 def _most(heights: Floats) -> tuple[int, ...]:

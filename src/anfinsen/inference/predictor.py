@@ -1,26 +1,30 @@
 """The predictor: proteins in, predictions out. Command line, Python, REST and clusters all use this class.
 
     examples -> ask (one pass for all tasks) -> answers, calibrated -> reach -> Prediction
-             -> relatives, where there is a collection to find them in, for the tasks that ask them
+             -> relatives, looked for meanwhile, for the tasks that ask them
 
 It holds one bundle and keeps nothing of what it is asked.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 from typing import Self
+
+import torch
 
 from anfinsen import runtime
 from anfinsen.data.example import Example
 from anfinsen.errors import BundleError, UnknownNameError, UsageError
 from anfinsen.hub.bundle import MASKED, Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
-from anfinsen.kinship.collection import Collection
 from anfinsen.kinship.family import Family
+from anfinsen.kinship.kin import NOBODY, Kin
 from anfinsen.kinship.neighbours import is_far
 from anfinsen.models.fast import quicken
 from anfinsen.models.network import Network
@@ -34,7 +38,7 @@ class Predictor:
     """Answers every task of a bundle, or the ones that are named."""
 
     def __init__(
-        self, bundle: Bundle, tasks: Sequence[str] = (), *, collection: Collection | None = None, device: str = "auto"
+        self, bundle: Bundle, tasks: Sequence[str] = (), *, kin: Kin | None = None, device: str = "auto"
     ) -> None:
         known = tasks_of(bundle)
         if not tasks and len({task.of_pairs for task in known.values()}) > 1:
@@ -44,7 +48,7 @@ class Predictor:
         for name in tasks:
             if name not in known:
                 raise UnknownNameError(f"task in the bundle '{bundle.name}'", name, known)
-        self.bundle, self.collection = bundle, collection
+        self.bundle = bundle
         self.tasks = tuple(known[name] for name in (tasks or known))
         for task in self.tasks:
             _refuse_another(task, bundle)
@@ -53,12 +57,7 @@ class Predictor:
                 f"The bundle '{bundle.name}' answers no task yet.",
                 remedy="Train one: anfinsen train localization --from BUNDLE --out runs/mine",
             )
-        if collection is not None and not any(task.asks_relatives for task in self.tasks):
-            asking = [name for name in TASKS if TASKS[name].asks_relatives]
-            raise UsageError(
-                f"None of {', '.join(task.name for task in self.tasks)} asks relatives.",
-                remedy=f"Leave --relatives out, or ask for {', '.join(asking)}.",
-            )
+        self.kin = kin if any(task.name in bundle.network.listeners for task in self.tasks) else None
         self._network = quicken(bundle.network.to(runtime.pick_device(device)).eval())
 
     @classmethod
@@ -70,35 +69,57 @@ class Predictor:
         relatives: str | Path | None = None,
         device: str = "auto",
     ) -> Self:
-        """Open a bundle's folder, the embedded one if none is given; `relatives` is a FASTA file of many proteins."""
-        collection = None if relatives is None else Collection.open(relatives)
-        return cls(Bundle.load(folder or default_bundle()), tasks, collection=collection, device=device)
+        """Open a bundle's folder, the embedded one if none is given; `relatives` as `Kin.find` takes them."""
+        kin = Kin.find(relatives)
+        opened = cls(Bundle.load(folder or default_bundle()), tasks, kin=kin, device=device)
+        if relatives not in (None, NOBODY) and opened.kin is None:
+            asking = ", or ask for " + ", ".join(opened.bundle.network.listeners)
+            raise UsageError(
+                f"None of {', '.join(task.name for task in opened.tasks)} asks relatives in '{opened.bundle.name}'.",
+                remedy=f"Leave --relatives out{asking if opened.bundle.network.listeners else ''}.",
+            )
+        return opened
 
     def predict(self, questions: Iterable[Question]) -> Iterator[Prediction]:
         """One prediction a protein, in order, as they come; reads ahead by a few hundred proteins at most."""
-        examples, again = tee(self._fitting(as_examples(questions)))
-        asked = ask(self._network, self.tasks, again, with_state=True)
-        for example, outputs in zip(examples, asked, strict=True):
-            answers, protein = {}, example.protein
-            family = self._family(protein)
-            told = outputs if family is None else outputs | with_family(self._network, self.tasks, outputs, family)
-            for task in self.tasks:
-                (answer,) = task.answers([told[task.name]], [example], self.bundle.records[task.name].calibration)
-                answers[task.name] = {**answer, "reach": self._reach(task, example.chains, outputs[STATE])}
-            yield Prediction(
-                id=protein.id,
-                sequence=protein.sequence,
-                sha256=protein.sha256,
-                answers=answers,
-                messages=(
-                    *(m for chain in example.chains for m in chain.messages + self._notes(chain)),
-                    *self._found(family),
-                ),
-                numbering=protein.numbering,
-                conditions=dict(example.conditions),
-                description=protein.description,
-                partner=example.partner,
-            )
+        families: deque[Future[Family | None]] = deque()
+        with ThreadPoolExecutor(1) as aside:  # relatives are looked for while the network reads
+
+            def noted(examples: Iterable[Example]) -> Iterator[Example]:
+                for example in examples:
+                    families.append(aside.submit(self._family, example.protein))
+                    yield example
+
+            examples, again = tee(noted(self._fitting(as_examples(questions))))
+            try:
+                for example, outputs in zip(
+                    examples, ask(self._network, self.tasks, again, with_state=True), strict=True
+                ):
+                    yield self._prediction(example, outputs, families.popleft().result())
+            finally:
+                aside.shutdown(cancel_futures=True)
+
+    def _prediction(self, example: Example, outputs: Outputs, family: Family | None) -> Prediction:
+        """What is said of one protein."""
+        answers, protein = {}, example.protein
+        told = outputs if family is None else outputs | with_family(self._network, outputs, family)
+        for task in self.tasks:
+            (answer,) = task.answers([told[task.name]], [example], self.bundle.records[task.name].calibration)
+            answers[task.name] = {**answer, "reach": self._reach(task, example.chains, outputs[STATE])}
+        return Prediction(
+            id=protein.id,
+            sequence=protein.sequence,
+            sha256=protein.sha256,
+            answers=answers,
+            messages=(
+                *(m for chain in example.chains for m in chain.messages + self._notes(chain)),
+                *self._found(family),
+            ),
+            numbering=protein.numbering,
+            conditions=dict(example.conditions),
+            description=protein.description,
+            partner=example.partner,
+        )
 
     @property
     def of_pairs(self) -> bool:
@@ -119,7 +140,7 @@ class Predictor:
 
     def answer(self, task: Task, examples: Sequence[Example]) -> list[Answer]:
         """The answers to one task alone, without reach: what a benchmark scores."""
-        return answer(self.bundle, task, examples)
+        return answer(self.bundle, task, examples, self.kin)
 
     def _reach(self, task: Task, chains: Sequence[Protein], state: Floats) -> Answer:
         """Far is a protein without a near relative in training, and one whose states look like none of them.
@@ -134,18 +155,16 @@ class Predictor:
         return {"far": is_far(identity) or is_strange, "nearest_identity": identity, "nearest_id": name}
 
     def _family(self, protein: Protein) -> Family | None:
-        """Its relatives, where there is a collection to find them in and a task that asks them."""
-        if self.collection is None or not any(task.asks_relatives for task in self.tasks):
-            return None
-        return self.collection.family(protein.sequence)
+        """Its relatives, where somebody knows relatives and a task asks them."""
+        return None if self.kin is None else self.kin.family(protein.sequence)
 
     def _found(self, family: Family | None) -> tuple[Message, ...]:
         """What is said of the relatives that were found, and who asked them."""
-        if family is None or self.collection is None:
+        if family is None:
             return ()
-        text = self.collection.tell(family)
+        text = family.told
         if family.relatives:
-            asking = ", ".join(task.title.lower() for task in self.tasks if task.asks_relatives)
+            asking = ", ".join(task.title.lower() for task in self.tasks if task.name in self._network.listeners)
             text = f"{text} They were asked about: {asking}."
         return (Message("info", text),)
 
@@ -162,13 +181,20 @@ class Predictor:
         )
 
 
-def answer(bundle: Bundle, task: Task, examples: Sequence[Example]) -> list[Answer]:
-    """A bundle's answers to one task alone, masked residues included, without reach: what a benchmark scores."""
+def answer(bundle: Bundle, task: Task, examples: Sequence[Example], kin: Kin | None = None) -> list[Answer]:
+    """A bundle's answers to one task alone, masked residues included, without reach: what a benchmark scores.
+
+    They are asked for with relatives where `kin` knows some and the task asks them.
+    """
     if task.name not in bundle.records:
         raise UnknownNameError(f"task in the bundle '{bundle.name}'", task.name, bundle.records)
     _refuse_another(task, bundle)
-    outputs = [output[task.name] for output in ask(quicken(bundle.network), [task], examples)]
-    return task.answers(outputs, examples, bundle.records[task.name].calibration)
+    network = quicken(bundle.network)
+    outputs = list(ask(network, [task], examples))
+    if kin is not None and task.name in network.listeners:
+        families = (kin.family(example.protein.sequence) for example in examples)
+        outputs = [one | with_family(network, one, family) for one, family in zip(outputs, families, strict=True)]
+    return task.answers([output[task.name] for output in outputs], examples, bundle.records[task.name].calibration)
 
 
 def tasks_of(bundle: Bundle) -> dict[str, Task]:
@@ -177,13 +203,17 @@ def tasks_of(bundle: Bundle) -> dict[str, Task]:
     return own | {name: TASKS[name] for name in TASKS if name in bundle.records and name not in own and name != MASKED}
 
 
-def with_family(network: Network, tasks: Sequence[Task], outputs: Outputs, family: Family) -> Outputs:
-    """The outputs of those tasks that ask relatives, which the network reads as well, with what these tell."""
-    asking = [task for task in tasks if task.asks_relatives]
-    relatives = (Example(Protein(f"relative-{at}", one.sequence)) for at, one in enumerate(family.different, 1))
-    said = list(ask(network, asking, relatives))
+@torch.inference_mode()
+def with_family(network: Network, outputs: Outputs, family: Family) -> Outputs:
+    """The outputs of those tasks that listen to relatives, with what these tell; none where there are no relatives."""
+    if not family.relatives:
+        return {}
+    device = next(network.parameters()).device
+    evidence = torch.from_numpy(family.evidence).to(device)
     return {
-        task.name: task.with_family(outputs[task.name], family, [one[task.name] for one in said]) for task in asking
+        name: network.hear(name, torch.from_numpy(outputs[name]).to(device), evidence).cpu().numpy()
+        for name in network.listeners
+        if name in outputs
     }
 
 

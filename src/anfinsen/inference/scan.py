@@ -7,8 +7,8 @@ other proteins' experiments (`bench/mutations.py`, `benchmarks/mutations.py`): a
 (Meier et al. 2021) are joined with what is known of residues without any network, because a small language model
 alone ranks worse than the table of swaps between relatives. Stability (ddG, negative = more stable) comes along.
 
-Where a collection of sequences is at hand, the protein's own relatives are asked as well, and they know far more than
-either: what stands at a place in a hundred relatives is what a hundred experiments of evolution have left over.
+Where relatives of the protein are known, they are asked as well, and they know far more than either: what stands at a
+place in a hundred relatives is what a hundred experiments of evolution have left over.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from anfinsen.data.substitutions import Surroundings, Weights, effect_terms, pla
 from anfinsen.data.variants import Substitution, Variant
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.variants import CONSERVATION, STRUCTURE, look_around
-from anfinsen.kinship.collection import Collection
 from anfinsen.kinship.family import Family
+from anfinsen.kinship.kin import Kin
 from anfinsen.models.fast import quicken
 from anfinsen.models.network import Network
 from anfinsen.structure.protein import Message, Protein
@@ -125,18 +125,18 @@ class Scan:
 
 
 class Scanner:
-    """Scans proteins with one bundle, and with their relatives where a collection to find them in is given."""
+    """Scans proteins with one bundle, and with their relatives where somebody knows some."""
 
-    def __init__(self, bundle: Bundle, *, collection: Collection | None = None, device: str = "auto") -> None:
-        self.bundle, self.collection = bundle, collection
+    def __init__(self, bundle: Bundle, *, kin: Kin | None = None, device: str = "auto") -> None:
+        self.bundle, self.kin = bundle, kin
         self.network = quicken(bundle.network.to(runtime.pick_device(device)).eval())
 
     def scan(self, protein: Protein, conditions: Mapping[str, float] | None = None) -> Scan:
         """Every substitution of one protein; `conditions` (ph, temperature) are those of the stability."""
         messages = protein.messages
-        family = None if self.collection is None else self.collection.family(protein.sequence)
-        if self.collection is not None and family is not None:
-            messages += (Message("info", self.collection.tell(family)),)
+        family = None if self.kin is None else self.kin.family(protein.sequence)
+        if family is not None:
+            messages += (Message("info", family.told),)
         found = scan_with(self.network, protein, conditions, family)
         return replace(found, messages=messages + self._notes(found.weights))
 

@@ -1,8 +1,8 @@
 """Sites of one protein after another: residues by kind of ligand, pockets where there is a structure, what is known.
 
     protein -> its structure, else a predicted fold if that is sure enough, else predicted contacts
-            -> network (`ligand-sites`) -> chances a residue -> + geometry (`structure.pockets`) -> ranked sites, and
-                                                                chances that know which residues face a hollow
+            -> network (`ligand-sites`) -> chances a residue -> + geometry (`structure.pockets`) -> ranked sites
+                                                             -> + sequence and sites (`site_residues`) -> residues
                                                              -> + known structures (`sets.known_sites`) -> known or new
 
 Without a structure the protein is folded. Only a fold of a mean pLDDT of 60 or more has its pockets ranked; of any
@@ -26,23 +26,28 @@ from anfinsen.hub.bundle import WEIGHTS, Bundle
 from anfinsen.inference.distances import FOLDER
 from anfinsen.inference.fold import Builder, refusal
 from anfinsen.inference.predictor import Predictor
+from anfinsen.inference.site_residues import (
+    BESIDE,
+    IN_SPACE,
+    NEVER,
+    RIGHT,
+    blended,
+    by_sequence,
+    evidence,
+    joined,
+    sparing,
+    voices,
+)
 from anfinsen.sets.coordinates import called
 from anfinsen.sets.known_sites import Comparison, KnownSite, KnownSites, known_sites
 from anfinsen.structure.graph import GROUNDS, Ground
-from anfinsen.structure.pockets import Cavities, Pocket, faced, find_cavities, gather
+from anfinsen.structure.pockets import Pocket, find_cavities, gather
 from anfinsen.structure.protein import Message, Protein
 from anfinsen.targets.base import Answer
 from anfinsen.tasks.ligand_sites import DRUG, HELD, TASK, counts, listed
 
 EMBEDDED = WEIGHTS / "anfinsen-sites"
 """The model of sites that comes with the package."""
-IN_SPACE = (DRUG, "PRO")
-"""Kinds that the network has learnt from structures; of the others it knows sequences, and is asked by these."""
-ALONE, PLACED = "said alone ", "said placed "
-"""Before the name of a kind, the keys in a bundle's calibration of the chance from which on a residue is said to hold
-it, by the sequence alone and, of the kinds of `IN_SPACE`, on a structure."""
-NEVER = 1.0
-"""That chance of a kind which is never said: of what would be said too little was right."""
 CONFIDENT = 0.5
 """Chance from which on a pocket is called likely, and new where nothing is known of it."""
 TRUSTED = 70.0
@@ -54,22 +59,16 @@ _ON_FOLDS = (
     "structures in 10 and 13."
 )
 """Chains of the validation and the test of `ligand_sites` that have a relative among the known structures and are not
-among them themselves; below a mean pLDDT of 60 it was 2 and 3 of 10, on their measured structures 8 and 9."""
+among them themselves; below a mean pLDDT of 60 it was 2 and 3 of 10, on their measured structures 8 and 9. Pockets were
+ranked by their shape times the geometric mean of their residues' chances then."""
 WORTH = 60.0
 """Mean confidence of the folding network, 0 to 100, below which nothing is built unless a known structure is leant on:
 no such fold was ever trusted."""
 SHOWN = 10
 """Pockets of a protein that are answered."""
-_CHANCE = (-1.54, 1.581)
+_CHANCE = (-4.14, 2.075)
 """Constant and slope of the chance over the logarithm of the score: a logistic line through the first ten pockets of
 each of the 67 validation chains of `ligand_sites` (584 pockets, of which 59 held a ligand)."""
-_FACING = (-3.47, 0.99, 0.90)
-"""Constant, weight of the network's log-odds and weight of the logarithm of one more than the enclosed points that a
-residue faces: a logistic line through the residues of the same 67 chains."""
-_SAID = 0.15
-"""Chance from which on a residue of a structure is said to touch a drug-like molecule: the best MCC on those chains."""
-RIGHT = 0.3
-"""Share of the residues said that must have been right on validation chains."""
 _TOP, _SURE = 6, 0.4
 """Residues of a pocket that decide its kind, and the mean chance from which on they do."""
 
@@ -131,6 +130,9 @@ class SiteFinder:
         device: str = "auto",
     ) -> None:
         self.predictor = Predictor(bundle, [TASK.name], device=device)
+        beside = [name for name in bundle.records if name == BESIDE]
+        self.listener = Predictor(bundle, [TASK.name, *beside], device=device)
+        """What reads sequences alone."""
         self.known = known if known is not None else known_sites()
         self.builder = builder
         """What folds a protein that comes without a structure; None to ask its sequence alone."""
@@ -150,12 +152,13 @@ class SiteFinder:
         for given in proteins:
             protein, notes = self.placed(given)
             (prediction,) = self.predictor.predict([protein])
-            answer = prediction.answers[TASK.name]
+            answer, alone = prediction.answers[TASK.name], prediction
             if answer["ground"] != "sequence":
-                (alone,) = self.predictor.predict([replace(protein, backbone=None, contacts=None)])
+                (alone,) = self.listener.predict([replace(protein, backbone=None, contacts=None)])
                 answer = blended(answer, alone.answers[TASK.name])
             answer = sparing(answer, self.predictor.bundle.records[TASK.name].calibration)
-            yield self.judge(protein, answer, prediction.messages + notes + _silence(answer))
+            heard = by_sequence(alone.answers)
+            yield self.judge(protein, answer, heard, prediction.messages + notes + _silence(answer))
 
     def placed(self, protein: Protein) -> tuple[Protein, tuple[Message, ...]]:
         """The protein with what is known of its fold: as it is, with a trusted fold, or with predicted contacts.
@@ -180,14 +183,15 @@ class SiteFinder:
         text = f"{text}asked): only its contacts are heard. {_RESIDUES_ONLY}"
         return replace(protein, contacts=believed.contacts), _note(text)
 
-    def judge(self, protein: Protein, answer: Answer, messages: tuple[Message, ...] = ()) -> SiteAnswer:
-        """The pockets of a protein whose residues are answered."""
-        comparison = self.known.compare(protein.sequence)
-        hollows = None if protein.backbone is None else find_cavities(protein.sequence, protein.backbone)
+    def judge(self, protein: Protein, answer: Answer, alone: Floats, messages: tuple[Message, ...] = ()) -> SiteAnswer:
+        """The pockets of a protein whose residues are answered; `alone` (L,) is what its sequence says of a drug."""
+        comparison, backbone = self.known.compare(protein.sequence), protein.backbone
+        hollows = None if backbone is None else find_cavities(protein.sequence, backbone)
         found = [] if hollows is None else gather(hollows, evidence(answer), most=SHOWN)
         sites = tuple(self._site(rank, pocket, protein, answer, comparison) for rank, pocket in enumerate(found, 1))
-        told = answer if hollows is None else facing(answer, hollows)
-        return SiteAnswer(protein, told, sites, comparison, messages + _notes(protein, sites))
+        if backbone is not None and hollows is not None:
+            answer = joined(answer, voices(evidence(answer), alone, backbone, hollows, found[0] if found else None))
+        return SiteAnswer(protein, answer, sites, comparison, messages + _notes(protein, sites))
 
     def _site(self, rank: int, pocket: Pocket, protein: Protein, answer: Answer, comparison: Comparison) -> Site:
         chance, known = chance_of(pocket.score), comparison.at(pocket.residues)
@@ -195,52 +199,6 @@ class SiteFinder:
         confidence = None if sure is None else float(numpy.nanmean(sure[list(pocket.residues)]))
         is_novel = known is None and chance >= CONFIDENT and not (confidence is not None and confidence < TRUSTED)
         return Site(rank, pocket, chance, kind_of(pocket, answer), known, is_novel, confidence)
-
-
-def blended(in_space: Answer, alone: Answer) -> Answer:
-    """What the structure says of the kinds of `IN_SPACE`, and the sequence alone of the others.
-
-    Chains of the other kinds were learnt from almost without structures, and what is unknown moves nothing: shown a
-    structure, the network calls far too many of their residues.
-    """
-    shares = {
-        kind: (in_space if kind in IN_SPACE else alone)["probabilities"][kind] for kind in in_space["probabilities"]
-    }
-    return {**in_space, "probabilities": shares}
-
-
-def sparing(answer: Answer, calibration: Mapping[str, float]) -> Answer:
-    """The answer with residues said only where that was right often enough, by what each kind was asked by.
-
-    A sequence hardly tells where calcium or a peptide sits: the threshold of the best F1 would say half of the chain.
-    """
-    is_placed = answer["ground"] in ("structure", "fold")
-    keys = {kind: f"{PLACED if is_placed and kind in IN_SPACE else ALONE}{kind}" for kind in answer["thresholds"]}
-    raised = {kind: calibration[key] for kind, key in keys.items() if key in calibration}
-    kept = {name: part for name, part in answer.items() if name not in ("tokens", "sets")}
-    return {**kept, "thresholds": {**answer["thresholds"], **raised}}
-
-
-def facing(answer: Answer, hollows: Cavities) -> Answer:
-    """What the network says of a drug-like molecule, and how much of the structure's hollows each residue faces.
-
-    The network sees CA atoms and directions; whether there is room for anything beside a residue only geometry tells.
-    """
-    shares = numpy.clip(evidence(answer), 1e-4, 1 - 1e-4)
-    constant, said, seen = _FACING
-    points = faced(hollows, len(shares))
-    odds = constant + said * numpy.log(shares / (1 - shares)) + seen * numpy.log1p(points)
-    drug = (1 / (1 + numpy.exp(-odds))).round(4).tolist()
-    return {
-        **answer,
-        "probabilities": {**answer["probabilities"], DRUG: drug},
-        "thresholds": {**answer["thresholds"], DRUG: _SAID},
-    }
-
-
-def evidence(answer: Answer) -> Floats:
-    """The chance of each residue to touch a drug-like molecule, (L,)."""
-    return numpy.array(answer["probabilities"][DRUG], dtype=numpy.float64)
 
 
 def chance_of(score: float) -> float:

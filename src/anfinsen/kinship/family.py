@@ -1,27 +1,27 @@
 """The family of a protein: its relatives laid residue by residue beside it, and counted.
 
-    relatives, each with its place beside every residue -> weighed by how alike they are -> how often each of the
+    relatives, the residue that each has beside every residue -> weighed by how alike they are -> how often each of the
     twenty stands at each place (L, 20) -> what is to be expected there, what is rare, how freely the place changes
-                                        -> a few that differ most -> the same network reads them too -> one answer
+                                        -> evidence (L, 23), for those parts of a network that listen to relatives
 
 Evolution has tried most mutations already: what no relative bears, this protein will hardly bear. And relatives fold
-alike: what a network says of each of them it says of the protein as well. Weights are those of the site-independent
-model (Hopf et al. 2017, Nature Biotechnology 35:128); what is not seen is filled in by what the residues that are seen
-tend to become (Altschul et al. 1997, Nucleic Acids Research 25:3389). Where relatives come from: `collection`. It knows
-no task.
+alike: what changes at a place, and how, shows where it lies. Weights are those of the site-independent model (Hopf et
+al. 2017, Nature Biotechnology 35:128); what is not seen is filled in by what the residues that are seen tend to become
+(Altschul et al. 1997, Nucleic Acids Research 25:3389). Where relatives come from: `kin`. It knows no task.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy
 from numpy.typing import NDArray
 
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.substitutions import BLOSUM62, places_of
+from anfinsen.wording import counted
 
 Floats = NDArray[numpy.floating[Any]]
 Places = NDArray[numpy.int64]
@@ -32,29 +32,16 @@ FEW = 5
 """Different relatives below which a family says little."""
 PRIOR = 10.0
 """How many relatives what is expected without them counts for."""
-READ = 24
-"""Relatives that a network reads as well."""
-WEIGHT = 0.3
-"""What a relative's answer counts for beside the protein's own; chosen on secondary structure (docs/LOG.md)."""
+EVIDENCE = len(RESIDUES) + 3
+"""Numbers that a family tells of each residue."""
+_MEAN_VARIETY = 2.5
 _LAMBDA = 0.3176
 """What a half-bit score of BLOSUM62 is worth without gaps."""
-_USUAL = numpy.array(
+USUAL = numpy.array(
     [7.8, 1.9, 5.4, 6.3, 3.9, 7.4, 2.2, 5.1, 5.7, 9.0, 2.2, 4.5, 5.2, 4.3, 5.1, 7.1, 5.8, 6.4, 1.3, 3.2]
 )
-"""How common the residues are, in percent (Robinson & Robinson 1991, PNAS 88:8880), in the order of `RESIDUES`."""
-
-
-class Relative(NamedTuple):
-    """A relative of a protein of L residues: its sequence, and its place beside each residue (L,), -1 where none is."""
-
-    sequence: str
-    places: Places
-
-    @property
-    def letters(self) -> Places:
-        """What it has beside each residue, as numbers among `RESIDUES`, -1 for none of the twenty: (L,)."""
-        found = numpy.append(places_of(self.sequence), -1)
-        return found[self.places]
+USUAL = USUAL / USUAL.sum()
+"""How common the residues are, as shares (Robinson & Robinson 1991, PNAS 88:8880), in the order of `RESIDUES`."""
 
 
 @dataclass(frozen=True)
@@ -62,37 +49,42 @@ class Family:
     """What stands at each of L places among the relatives of a protein.
 
     `counts` (L, 20) in the order of `RESIDUES` counts relatives, each weighed by one over the number of those that are
-    much alike; the protein is one of them. `relatives` counts them as they were found; `different` are a few that are
-    much alike neither to each other nor to the protein, the surest first.
+    much alike; the protein is one of them. `relatives` counts them as they were found.
     """
 
     sequence: str
     counts: Floats
     relatives: int
-    different: tuple[Relative, ...] = ()
+    told: str = ""
+    """Where they were found and how many there are, in words."""
 
     @classmethod
-    def of(cls, sequence: str, relatives: Sequence[Relative]) -> Self:
-        """From relatives, the surest first."""
-        rows = numpy.stack([places_of(sequence), *(relative.letters for relative in relatives)])
-        alike = _alike(rows)
-        weights = 1.0 / alike.sum(1)
-        counts = numpy.stack([weights @ (rows == number) for number in range(len(RESIDUES))], axis=1)
-        chosen = [0]
-        for place in range(1, len(rows)):
-            if len(chosen) <= READ and not alike[place, chosen].any():
-                chosen.append(place)
-        return cls(sequence, counts, len(relatives), tuple(relatives[place - 1] for place in chosen[1:]))
+    def of(cls, sequence: str, relatives: Sequence[Places]) -> Self:
+        """From what each relative has beside each residue, as numbers among `RESIDUES`, -1 for none: (L,) each."""
+        rows = numpy.stack([places_of(sequence), *relatives])
+        return cls(sequence, counts_of(rows), len(relatives))
 
-    def agreed(self, own: Floats, said: Sequence[Floats]) -> Floats:
-        """One output for the protein (L, K): the weighted mean of its own and of `different`'s, each (residues, K)."""
-        total, weight = own.astype(numpy.float64), numpy.ones(len(own))
-        for relative, output in zip(self.different, said, strict=True):
-            here = relative.places >= 0
-            total[here] += WEIGHT * output[relative.places[here]]
-            weight[here] += WEIGHT
-        found: Floats = total / weight[:, None]
-        return found
+    def named(self, where: str) -> Self:
+        """The same family, with words for what was found and where ('among the 12 sequences of mine.fasta')."""
+        if not self.relatives:
+            return replace(self, told=f"No relative {where} can be told from chance.")
+        different = float(numpy.median(self.depth))
+        told = (
+            f"{counted(self.relatives, 'relative')} {where}, as good as {different:,.0f} different ones at most places"
+        )
+        return replace(self, told=f"{told}. So few say little." if different < FEW else f"{told}.")
+
+    @property
+    def evidence(self) -> NDArray[numpy.float32]:
+        """What a network hears of the family, (L, 23), each number of the size of one.
+
+        How much commoner each residue is than among all proteins, as logarithms; how steady the place is beside the
+        others of this protein, and by itself; and the logarithm of how many speak.
+        """
+        variety = self.variety
+        steady = (variety.mean() - variety) / max(float(variety.std()), 1e-6)
+        parts = (numpy.log(self.shares / USUAL), steady, variety - _MEAN_VARIETY, numpy.log1p(self.depth) / 3)
+        return numpy.column_stack(parts).astype(numpy.float32)
 
     @property
     def variety(self) -> Floats:
@@ -117,8 +109,7 @@ class Family:
         """
         depth = self.depth[:, None]
         seen = numpy.divide(self.counts, depth, out=numpy.zeros_like(self.counts), where=depth > 0)
-        usual = _USUAL / _USUAL.sum()
-        expected = numpy.where(depth > 0, seen @ _becomes(), usual)
+        expected = numpy.where(depth > 0, seen @ _becomes(), USUAL)
         found: Floats = (self.counts + PRIOR * expected) / (depth + PRIOR)
         return found
 
@@ -129,6 +120,15 @@ class Family:
         found: Floats = logs - numpy.take_along_axis(logs, wild.clip(0)[:, None], axis=1)
         found[wild < 0] = numpy.nan
         return found
+
+
+def counts_of(rows: Places) -> Floats:
+    """How often each residue stands at each of L places of N aligned chains (N, L), -1 for none of the twenty: (L, 20).
+
+    A chain counts for one over the number of those that are much alike.
+    """
+    weights = 1.0 / _alike(rows).sum(1)
+    return numpy.stack([weights @ (rows == number) for number in range(len(RESIDUES))], axis=1)
 
 
 def _alike(rows: Places) -> NDArray[numpy.bool_]:
@@ -144,6 +144,6 @@ def _alike(rows: Places) -> NDArray[numpy.bool_]:
 
 def _becomes() -> Floats:
     """How often relatives have each residue (column) where one has another (row), by BLOSUM62: (20, 20)."""
-    chances = _USUAL * numpy.exp(_LAMBDA * BLOSUM62)
+    chances = USUAL * numpy.exp(_LAMBDA * BLOSUM62)
     found: Floats = chances / chances.sum(1, keepdims=True)
     return found

@@ -2,6 +2,7 @@
 
     pairs known to meet or not  ->  circles (connected by meeting), quarrels between circles  ->  clues of a pair
     likeness to known proteins  ->  what like pairs do (interologs), what is usual for each side
+    rooms of the cell           ->  whether both work in one, what pairs of such rooms do, what is usual there
 
 A friend's friend belongs to one's circle; whoever does not meet somebody of a circle hardly belongs to it. In tables
 whose negative pairs were chosen by rule, such clues alone tell most answers, with no chain read at all: they are kept
@@ -27,6 +28,8 @@ Flags = NDArray[numpy.bool_]
 
 LIKENESS = ("like pairs", "evidence of like pairs", "usual for both", "usual for the one less sociable")
 """Clues that every pair has."""
+PLACES = ("same place", "pairs of such places", "usual for both places")
+"""Clues of where in the cell both work; they say nothing where nobody's place is told."""
 CIRCLES = (
     "same circle",
     "smaller circle",
@@ -56,20 +59,23 @@ class Asked:
     """(m,) the place of the same protein among the known ones, -1 where it is none of them."""
     likeness: Floats
     """(m, K) how alike each is to each known one, 0 to 1; 1 to itself."""
+    places: Floats
+    """(m, C) the chance that each works in each room of the cell; C is 0 where that is not told."""
 
     def part(self, rows: Places | slice) -> Asked:
         """Some of them."""
-        return Asked(self.own[rows], self.likeness[rows])
+        return Asked(self.own[rows], self.likeness[rows], self.places[rows])
 
 
 class Acquaintances:
-    """Pairs (P, 2) of K known proteins, and whether each meets (P,).
+    """Pairs (P, 2) of K known proteins, whether each meets (P,), and in which rooms of the cell they work (K, C).
 
     `doubles` (K,) are chains that go by several names: they would join circles that have nothing to do with each
     other, so each of them is a circle by itself.
     """
 
-    def __init__(self, count: int, pairs: Places, meets: Flags, doubles: Flags | None = None) -> None:
+    def __init__(self, pairs: Places, meets: Flags, places: Floats, doubles: Flags | None = None) -> None:
+        count = len(places)
         self.friends, self.foes = (_symmetric(pairs[chosen], count) for chosen in (meets, ~meets))
         joining = meets if doubles is None else meets & ~doubles[pairs].any(1)
         of_each = connected_components(_symmetric(pairs[joining], count), directed=False)[1]
@@ -80,6 +86,7 @@ class Acquaintances:
         self.quarrels = numpy.asarray(member.T @ self._foes_in, dtype=numpy.float32)  # (circles, circles)
         self.friend_count = numpy.asarray(self.friends.sum(1)).ravel()
         self.foe_count = numpy.asarray(self.foes.sum(1)).ravel()
+        self._between = tuple(places.T @ (part @ places) for part in (self.friends, self.foes))  # (C, C) each
 
     @cached_property
     def is_met(self) -> Flags:
@@ -105,8 +112,7 @@ class Acquaintances:
         totals = numpy.stack((self.friend_count, self.foe_count), 1).astype(numpy.float32)
         known = self.knows(asked)
         found = numpy.where(known[:, None], totals[asked.own], asked.likeness @ totals)
-        ratio: Floats = numpy.log((found[:, 0] + _HALF) / (found[:, 1] + _HALF))
-        return ratio
+        return _log_odds(found[:, 0], found[:, 1])
 
     def likeness_clues(self, one: Asked, other: Asked, *, is_grid: bool = False) -> Floats:
         """The clues of `LIKENESS`: of the pairs in the same row (P, 4), or of everyone with everyone (m, n, 4)."""
@@ -120,6 +126,20 @@ class Acquaintances:
         like = numpy.log((met + _FEW) / (not_met + _FEW))
         found = (like, numpy.log(met + not_met + _FEW), usual[0] + usual[1], numpy.minimum(*usual))
         return numpy.stack(found, -1).astype(numpy.float32)
+
+    def place_clues(self, one: Asked, other: Asked, *, is_grid: bool = False) -> Floats:
+        """The clues of `PLACES`: of the pairs in the same row (P, 3), or of everyone with everyone (m, n, 3)."""
+
+        def across(left: Floats, right: Floats) -> Floats:
+            found: Floats = left @ right.T if is_grid else (left * right).sum(1)
+            return found
+
+        same = across(numpy.sqrt(one.places), numpy.sqrt(other.places))  # Bhattacharyya's coefficient
+        met, not_met = (across(one.places @ part, other.places) for part in self._between)
+        such = numpy.log((met + _FEW) / (not_met + _FEW))
+        first, second = (_log_odds(*(side.places @ part.sum(1) for part in self._between)) for side in (one, other))
+        usual = first[:, None] + second[None] if is_grid else first + second
+        return numpy.stack((same, such, usual), -1).astype(numpy.float32)
 
     def circle_clues(self, one: Places, other: Places) -> Floats:
         """The clues of `CIRCLES` for pairs of known proteins at these places, which may be broadcast: (..., 13)."""
@@ -148,6 +168,12 @@ class Acquaintances:
     @cached_property
     def _counts(self) -> tuple[Floats, Floats]:
         return numpy.log1p(self.friend_count), numpy.log1p(self.foe_count)
+
+
+def _log_odds(met: Floats, not_met: Floats) -> Floats:
+    """How much likelier meeting is, by so many pairs that do and that do not."""
+    ratio: Floats = numpy.log((met + _HALF) / (not_met + _HALF))
+    return ratio
 
 
 def _symmetric(pairs: Places, count: int) -> csr_matrix:

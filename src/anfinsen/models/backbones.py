@@ -62,6 +62,8 @@ FAMILIES = {
 
 _NOT_NEEDED = re.compile(r"pooler|contact_head|inv_freq|position_ids")
 _UNREADABLE = -1
+_PATIENCE = 10.0
+"""Seconds within which a hub must answer."""
 
 
 class PublicBody(nn.Module):
@@ -116,6 +118,7 @@ def load_body(name_or_path: str, letters: Sequence[str], *, offline: bool = Fals
     if not offline and not Path(name).is_dir():
         with suppress(BundleError):
             return _load(name, letters, offline=True)
+        _ask_hub(name)
     return _load(name, letters, offline=offline)
 
 
@@ -184,6 +187,31 @@ def _longest(config: Any) -> int:
     if config.model_type == "esm" and config.position_embedding_type == "absolute":
         places -= int(config.pad_token_id) + 1  # its places are counted from after the number of the padding token
     return places - 2
+
+
+def _ask_hub(name: str) -> None:
+    """Ask the hub once whether it has a model; `transformers` would ask six times, half a minute, before it gave up."""
+    from httpx2 import HTTPError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+    reason = f"'{name}' is no folder here, is not among the downloads, and "
+    try:
+        HfApi().model_info(name, timeout=_PATIENCE)
+    except GatedRepoError:
+        raise BundleError(
+            f"The owner of '{name}' lets in whom he knows.", remedy="Ask for access on its page."
+        ) from None
+    except (HFValidationError, RepositoryNotFoundError):
+        raise BundleError(
+            f"{reason}the hub has no model of that name.",
+            remedy="Check its spelling (owner/name, such as facebook/esm2_t6_8M_UR50D), or give a local folder.",
+        ) from None
+    except (HfHubHTTPError, HTTPError, OSError):
+        raise BundleError(
+            f"{reason}the hub cannot be reached.",
+            remedy=f"Give a local folder, or download it first where there is a network: hf download {name}",
+        ) from None
 
 
 def _read_config(name: str, offline: bool) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def quicken(network: Network, precision: InferencePrecision = "fp32") -> Network
     if body is network.body:
         return network
     fast = Network(body, {})
-    fast.heads, fast.shapes = network.heads, network.shapes
+    fast.heads, fast.shapes, fast.listeners = network.heads, network.shapes, network.listeners
     return fast.train(network.training)
 
 

@@ -1,4 +1,4 @@
-"""A network on residue graphs: messages along edges, in PyTorch Geometric.
+"""A network on residue graphs: messages along edges, while it learns by PyTorch Geometric (see `messages`).
 
     states (N, D) -> multi-scale -> scalars (N, C) and vectors (N, V, 3) -> layers of messages -> scalars (N, C)
 
@@ -16,7 +16,6 @@ After Schütt et al. 2021 (PaiNN, ICML) and Jing et al. 2021 (GVP, ICLR). It kno
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,12 +27,6 @@ from torch import Tensor, nn
 
 from anfinsen.structure.graph import FEATURES, along_chain, join
 from anfinsen.structure.surroundings import DIRECTIONS, KINDS_OF_RESIDUES, NODES, surroundings
-
-with warnings.catch_warnings():
-    # on import it compiles a class of its pooling by torch.jit, which PyTorch has begun to retire
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from torch_geometric.nn import MessagePassing
-    from torch_geometric.utils import scatter
 
 WINDOW = 15
 """Residues of the middle scale."""
@@ -94,21 +87,18 @@ class Multiscale(nn.Module):
     def forward(self, states: Tensor, lengths: Sequence[int]) -> Tensor:
         """`lengths` are the residues of each protein, in order."""
         states = self.norm(states)
+        chains, count = states.split(list(lengths)), torch.tensor(lengths, device=states.device)
         parts = [states]
         if self.scales > 1:
-            parts.append(torch.cat([window_mean(one, self.window) for one in states.split(list(lengths))]))
+            parts.append(torch.cat([window_mean(one, self.window) for one in chains]))
         if self.scales > 2:
-            owner = torch.repeat_interleave(
-                torch.arange(len(lengths), device=states.device), torch.tensor(lengths, device=states.device)
-            )
-            parts.append(scatter(states, owner, dim=0, dim_size=len(lengths), reduce="mean")[owner])
+            parts.append(torch.stack([one.mean(0) for one in chains]).repeat_interleave(count, dim=0))
         every = torch.cat(parts, dim=-1)
         if not self.training:
             return cast(Tensor, self.mix(every))
         # one draw a protein: thousands of residues times hundreds of numbers would cost more than all the rest
-        count, device = torch.tensor(lengths, device=states.device), states.device
-        shown = (torch.rand(len(lengths), every.shape[1], device=device) >= UNHEARD) / (1 - UNHEARD)
-        heard = torch.rand(len(lengths), 1, device=device) >= UNHEARD
+        shown = (torch.rand(len(lengths), every.shape[1], device=states.device) >= UNHEARD) / (1 - UNHEARD)
+        heard = torch.rand(len(lengths), 1, device=states.device) >= UNHEARD
         told = self.mix(every * shown.repeat_interleave(count, dim=0))
         return cast(Tensor, told * heard.repeat_interleave(count, dim=0))
 
@@ -123,11 +113,11 @@ def window_mean(states: Tensor, window: int) -> Tensor:
     return (total[end] - total[begin]) / (end - begin)[:, None]
 
 
-class Interaction(MessagePassing):  # type: ignore[misc]
+class Interaction(nn.Module):
     """One round of messages: every residue hears its neighbours, as scalars (N, C) and vectors (N, V, 3)."""
 
     def __init__(self, width: int, vectors: int, features: int, dropout: float = 0.0) -> None:
-        super().__init__(aggr="mean")
+        super().__init__()
         self.width, self.vectors = width, vectors
         self.hear, self.call = nn.Linear(width, width), nn.Linear(width, width, bias=False)
         self.cross = nn.Linear(features, width, bias=False)
@@ -145,14 +135,7 @@ class Interaction(MessagePassing):  # type: ignore[misc]
     ) -> tuple[Tensor, Tensor]:
         """`along` are unit vectors of the edges, (E, 3)."""
         ready = self.drop(self.before(scalars))  # residues, of which there are fourteen times fewer than edges
-        heard = self.propagate(
-            edges,
-            hear=self.hear(ready),
-            call=self.call(ready),
-            vectors=vectors.flatten(1),
-            cross=self.cross(features),
-            along=along,
-        )
+        heard = self.heard(edges, self.hear(ready), self.call(ready), vectors, self.cross(features), along)
         told, turned = heard.split([self.width, 3 * self.vectors], dim=-1)
         scalars, vectors = scalars + told, vectors + turned.view(-1, self.vectors, 3)
         mixed = self.turn(vectors.transpose(1, 2)).transpose(1, 2)  # (N, 2V, 3): channels are mixed, axes never
@@ -163,15 +146,28 @@ class Interaction(MessagePassing):  # type: ignore[misc]
         )
         return scalars + added, vectors + torch.tanh(gate)[..., None] * two
 
-    def message(self, hear_i: Tensor, call_j: Tensor, vectors_j: Tensor, cross: Tensor, along: Tensor) -> Tensor:
-        """What residue j tells residue i along an edge, (E, C + 3V).
+    def heard(self, edges: Tensor, hear: Tensor, call: Tensor, vectors: Tensor, cross: Tensor, along: Tensor) -> Tensor:
+        """The mean of what its neighbours tell each residue, scalars and vectors in a row, (N, C + 3V).
+
+        PyTorch Geometric passes the messages while the network learns. Answers are summed here, because to import that
+        library takes longer than all else of an answer; a test holds both to the same numbers.
+        """
+        if torch.is_grad_enabled():
+            from anfinsen.models.messages import MESSAGES
+
+            return cast(Tensor, MESSAGES(self.tell, edges, hear, call, vectors, cross, along))
+        source, target = edges
+        told = self.tell(hear[target], call[source], vectors[source], cross, along)
+        silence = told.new_zeros(len(hear), told.shape[1])
+        return silence.scatter_reduce(0, target[:, None].expand_as(told), told, "mean", include_self=False)
+
+    def tell(self, hear: Tensor, call: Tensor, vectors: Tensor, cross: Tensor, along: Tensor) -> Tensor:
+        """What each edge's first end, which brings `call` and `vectors`, tells its second, which brings `hear`.
 
         What each end brings is computed once a residue, not once an edge: the sum is that of one layer over all three.
         """
-        scalars, kept, pointed = self.speak(hear_i + call_j + cross).split(
-            [self.width, self.vectors, self.vectors], dim=-1
-        )
-        turned = kept[..., None] * vectors_j.view(-1, self.vectors, 3) + pointed[..., None] * along[:, None]
+        scalars, kept, pointed = self.speak(hear + call + cross).split([self.width, self.vectors, self.vectors], dim=-1)
+        turned = kept[..., None] * vectors + pointed[..., None] * along[:, None]
         return torch.cat([scalars, turned.flatten(1)], dim=-1)
 
 

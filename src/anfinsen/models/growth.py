@@ -49,6 +49,16 @@ def grown(encoder: Encoder, config: EncoderConfig) -> Encoder:
     return large
 
 
+def refuse_other_heads(old: EncoderConfig, new: EncoderConfig) -> None:
+    """Heads of another width would hold nothing of what those of `old` have learnt."""
+    width = old.dim // old.heads
+    if old.dim * new.heads != new.dim * old.heads:
+        raise ConfigError(
+            f"The heads are {width} wide and would become {new.dim // new.heads} wide.",
+            remedy=f"Keep them {width} wide: give a dim that is a multiple of it, and dim / {width} heads.",
+        )
+
+
 def _refuse_smaller(small: EncoderConfig, large: EncoderConfig) -> None:
     for name in ("layers", "dim", "heads", "inner_dim", "longest"):
         if getattr(large, name) < getattr(small, name):
@@ -57,11 +67,7 @@ def _refuse_smaller(small: EncoderConfig, large: EncoderConfig) -> None:
                 f"{getattr(large, name)}.",
                 remedy=f"Give {name} of {getattr(small, name)} or more, or distil the model into a smaller one.",
             )
-    if small.dim * large.heads != large.dim * small.heads:
-        raise ConfigError(
-            f"The heads are {small.dim // small.heads} wide and would become {large.dim // large.heads} wide.",
-            remedy=f"Keep them {small.dim // small.heads} wide: give dim / {small.dim // small.heads} heads.",
-        )
+    refuse_other_heads(small, large)
     for name in ("vocabulary", "norm_first", "mask_token", "pad_token", "token_dropout"):
         if getattr(large, name) != getattr(small, name):
             raise ConfigError(f"{name} cannot change when a model grows.", remedy="Leave it as it was.")

@@ -1,6 +1,7 @@
 """The network: one body, many heads. A forward pass computes the states once and asks any heads.
 
     Network = encoder (tokens -> states) + { task name: head (states -> outputs) }
+                                         + { task name: listener (outputs, evidence of a family -> outputs) }, of some
 
 It computes on one device and is given tensors; what a head's outputs mean is the task's business.
 """
@@ -8,20 +9,18 @@ It computes on one device and is given tensors; what a head's outputs mean is th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from anfinsen.models.encoder import Encoder
 from anfinsen.models.folding import FoldingHead
+from anfinsen.models.graph import GraphHead, Net
 from anfinsen.models.heads import HeadKind, make_head
 from anfinsen.models.pair_trunk import TrunkConfig
 from anfinsen.models.pairing import PairingHead
 from anfinsen.models.windows import read_in_windows
-
-if TYPE_CHECKING:
-    from anfinsen.models.graph import Net
 
 PAIRS: HeadKind = "residue-pairs"
 """The kind of a head that answers for every two residues, and may read attention maps."""
@@ -80,6 +79,7 @@ class Network(nn.Module):
         self.body = body
         self.shapes = dict(heads)
         self.heads = nn.ModuleDict({name: _make_head(shape, cast(Body, body)) for name, shape in heads.items()})
+        self.listeners = nn.ModuleDict()
 
     def forward(self, row: Row, task: str) -> Tensor:
         """The outputs of one task's head: (B, size), (R, size), (len(chosen), size), or a row for each two residues."""
@@ -133,11 +133,13 @@ class Network(nn.Module):
             return cast(Tensor, self.heads[task](states, lengths, conditions, net))
         return cast(Tensor, self.heads[task](states, lengths, conditions))
 
+    def hear(self, task: str, outputs: Tensor, evidence: Tensor) -> Tensor:
+        """A head's outputs for the residues of one chain (L, size), corrected by evidence of its family (L, E)."""
+        return cast(Tensor, self.listeners[task](outputs, evidence, [len(outputs)]))
+
 
 def _make_head(shape: HeadShape, body: Body) -> nn.Module:
     if shape.kind == "graph":
-        from anfinsen.models.graph import GraphHead  # PyTorch Geometric takes seconds to import
-
         return GraphHead(body.dim, shape.size, nodes=shape.nodes, members=shape.members)
     if shape.kind == PAIRS:
         return FoldingHead(body.dim, shape.size, shape.trunk, attention_maps_of(body))

@@ -2,11 +2,14 @@
 
     states -> windows of 32 residues -> projected (W, r)  ->  card of a protein: factors (W, r) and a code (D,)   once
     two cards -> map (Wa, Wb) = factors x signs x factors -> its peaks + both codes -> the outputs of the pair   cheap
+    windows -> chance of each room of the cell (places)   once, for the memory to compare
 
 The idea of a map between two chains whose peaks decide is D-SCRIPT's (Sledzieski et al. 2021, Cell Systems 12:969).
 The map is a product with a learnt sign for each direction, so that unlike things (a positive and a negative patch) may
 attract each other, and it is the same for both orders; so is everything after it. It is no map of true contacts: what
-it was taught is whether two proteins meet. The head also has a memory, which only a task knows how to read.
+it was taught is whether two proteins meet. A small reader of the same windows says in which room of the cell each of
+the two works; it is taught by itself, from proteins whose place is known. The head also has a memory, which only a
+task knows how to read.
 """
 
 from __future__ import annotations
@@ -18,14 +21,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anfinsen.models.heads import PooledHead
 from anfinsen.models.recall import Recall
 
 WINDOW, STRIDE = 32, 16
 """Residues of a window, and from the start of one to that of the next: the same as those of stored states."""
-REMEMBERED = ("hashes", "doubles", "profiles", "pairs", "meets", "judges")
+REMEMBERED = ("hashes", "doubles", "profiles", "places", "pairs", "meets", "judges")
 """The arrays of the memory."""
 PEAKS = 3
 """Numbers that a map is summed up by."""
+PLACES = 10
+"""Rooms of the cell that are told apart."""
+_LOUD = 3.0
+"""By so much a place is raised to the size of the other numbers of a code."""
 
 
 class Cards(NamedTuple):
@@ -35,12 +43,17 @@ class Cards(NamedTuple):
     """(N, D)"""
     factors: Tensor
     """(sum of W, r)"""
+    places: Tensor
+    """(N, PLACES) the chance that it works in each room of the cell."""
     windows: list[int]
     """W of each."""
 
 
 class PairingHead(nn.Module):
-    """Residue states (R, C) of 2B chains, each pair side by side -> (B, size), whichever comes first."""
+    """Residue states (R, C) of 2B chains, each pair side by side -> (B, size + 2 PLACES).
+
+    The first `size` are the same whichever chain comes first; after them stand the places of both.
+    """
 
     def __init__(self, dim: int, size: int, conditions: int = 0, rank: int = 24, code: int = 64) -> None:
         super().__init__()
@@ -48,27 +61,39 @@ class PairingHead(nn.Module):
         self.project = nn.Linear(dim, rank)
         self.weigh = nn.Linear(dim, rank, bias=False)
         self.signs = nn.Parameter(torch.randn(rank))
-        self.sum_up = nn.Linear(2 * rank + dim, code)
+        self.sum_up = nn.Linear(2 * rank + dim + PLACES, code)
         self.dropout = nn.Dropout(0.2)
         self.judge = nn.Sequential(nn.Linear(3 * code + PEAKS, code), nn.GELU(), nn.Dropout(0.2), nn.Linear(code, size))
+        self.place = PooledHead(dim, PLACES, inner_dim=64, width=3)
         self.memory = Recall(REMEMBERED)
 
     def forward(self, states: Tensor, lengths: Sequence[int], conditions: Tensor) -> Tensor:
-        cards = self.cards(*windows(states, lengths))
+        cards = self.read(*windows(states, lengths))
         parts = cards.factors.split(cards.windows)
         peaks = torch.stack([self.peaks(one, other) for one, other in zip(parts[::2], parts[1::2], strict=True)])
-        return self.decide(cards.codes[::2], cards.codes[1::2], peaks)
+        judged = self.decide(cards.codes[::2], cards.codes[1::2], peaks)
+        return torch.cat((judged, cards.places[::2], cards.places[1::2]), -1)
 
-    def cards(self, states: Tensor, counts: Sequence[int]) -> Cards:
+    def read(self, states: Tensor, counts: Sequence[int]) -> Cards:
         """The cards of N proteins from the states of their windows (sum of W, C)."""
+        return self.cards(states, counts, self.places(states, counts))
+
+    def places(self, states: Tensor, counts: Sequence[int]) -> Tensor:
+        """The chance that each of N proteins works in each room of the cell, from the same: (N, PLACES)."""
+        said: Tensor = self.place(states, counts, states.new_zeros(len(counts), 0))
+        return said.softmax(-1).detach()
+
+    def cards(self, states: Tensor, counts: Sequence[int], places: Tensor) -> Cards:
+        """The cards of N proteins whose places are known already."""
         states = self.norm(states)
         factors = functional.gelu(self.project(self.dropout(states)))
         scores = self.weigh(states)
         codes = []
-        for part, near, score in zip(*(one.split(list(counts)) for one in (states, factors, scores)), strict=True):
+        parts = (one.split(list(counts)) for one in (states, factors, scores))
+        for part, near, score, where in zip(*parts, places, strict=True):
             seen = (near * score.softmax(0)).sum(0)
-            codes.append(torch.cat((seen, near.amax(0), part.mean(0))))
-        return Cards(functional.gelu(self.sum_up(torch.stack(codes))), factors, list(counts))
+            codes.append(torch.cat((seen, near.amax(0), part.mean(0), _LOUD * where.sqrt())))
+        return Cards(functional.gelu(self.sum_up(torch.stack(codes))), factors, places, list(counts))
 
     def map(self, one: Tensor, other: Tensor) -> Tensor:
         """How much each place of one speaks to each of the other: factors (n, r), (m, r) -> (n, m)."""

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from anfinsen.errors import ConfigError
 from anfinsen.models.encoder import Block, Encoder, EncoderConfig
 from anfinsen.models.folding import FoldingHead
+from anfinsen.models.growth import refuse_other_heads
 from anfinsen.models.heads import PooledHead, ResidueHead
 
 
@@ -85,11 +86,7 @@ def _refuse_larger(large: EncoderConfig, small: EncoderConfig) -> None:
                 f"{getattr(small, name)}.",
                 remedy=f"Give {name} of {getattr(large, name)} or less.",
             )
-    if large.dim * small.heads != small.dim * large.heads:
-        raise ConfigError(
-            f"The heads are {large.dim // large.heads} wide and would become {small.dim // small.heads} wide.",
-            remedy=f"Keep them {large.dim // large.heads} wide: give a dim that is a multiple of it.",
-        )
+    refuse_other_heads(large, small)
     if large.norm_first and small.dim < large.dim:
         raise ConfigError(
             "A model that normalises its embeddings cannot become narrower.", remedy="Take fewer layers instead."

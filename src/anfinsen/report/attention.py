@@ -10,8 +10,7 @@ from markupsafe import Markup
 
 from anfinsen.drawing.plots import Axis
 from anfinsen.drawing.small import nice_ticks, picture, words
-from anfinsen.explain.attention import TESTED
-from anfinsen.explain.explanation import Explanation
+from anfinsen.explain.attention import TESTED, Attention
 from anfinsen.report.faithfulness import DIGITS, faith_json, faith_plot
 from anfinsen.report.tables import Row
 
@@ -23,32 +22,34 @@ _HEIGHT, _FOOT = 150, 22
 _PALEST = 0.25
 
 
-def pairs(one: Explanation) -> Iterator[Row]:
+def pairs(sequence: str, found: Attention) -> Iterator[Row]:
     """The pairs that attention joins, counted from 1; where no structure came, nobody knows whether they touch."""
-    sequence, found = one.example.protein.sequence, one.attention
     for (i, j), strength in zip(found.pairs.tolist(), found.strengths.tolist(), strict=True):
         touch = None if found.contacts is None else bool(found.contacts.touching[i, j])
         residues = sequence[i] + sequence[j]
         yield dict(zip(PAIR, (i + 1, j + 1, residues, round(strength, DIGITS), touch), strict=True))
 
 
-def attention_json(one: Explanation) -> dict[str, Any]:
+def attention_json(sequence: str, found: Attention) -> dict[str, Any]:
     """The pairs, how many touch, how far to believe it, and the sentences."""
-    found = one.attention.contacts
+    known = found.contacts
     shares = ("share", "low", "high", "nearest", "all_pairs")
     return {
-        "sentences": one.attention.sentences(one.example.protein.sequence),
-        "pairs": list(pairs(one)),
+        "sentences": found.sentences(sequence),
+        "pairs": list(pairs(sequence, found)),
         "contacts": None
-        if found is None
-        else {"n": found.count} | {name: round(getattr(found, name), DIGITS) for name in shares},
-        "faithfulness": faith_json(one.attention.faithfulness),
+        if known is None
+        else {"n": known.count} | {name: round(getattr(known, name), DIGITS) for name in shares},
+        "faithfulness": faith_json(found.faithfulness),
     }
 
 
-def attention_section(one: Explanation, known: str) -> dict[str, Any]:
-    """What the page shows of one protein; `known` is what was measured of this model's attention."""
-    faith = one.attention.faithfulness
+def attention_section(sequence: str, found: Attention, unit: str, known: str) -> dict[str, Any]:
+    """What the page shows of one protein; `known` is what was measured of this model's attention.
+
+    `unit` is that of the answer, which moves where pairs are parted.
+    """
+    faith = found.faithfulness
     moved = replace(  # the page tells how far the answer moves, not how little
         faith,
         deletion=-faith.deletion,
@@ -59,16 +60,16 @@ def attention_section(one: Explanation, known: str) -> dict[str, Any]:
     ends = [(0.0, "0"), (0.5, f"{TESTED / 2:g}"), (1.0, f"{TESTED:g}")]
     titles = {"deletion": "The strongest pairs parted first", "insertion": "The strongest pairs joined first"}
     return {
-        "sentences": [*one.attention.sentences(one.example.protein.sequence), known],
+        "sentences": [*found.sentences(sequence), known],
         "is_faithful": faith.is_faithful,
-        "is_known": one.attention.contacts is not None,
-        "arcs": arcs(one),
+        "is_known": found.contacts is not None,
+        "arcs": arcs(len(sequence), found),
         "plots": [
             faith_plot(
                 moved,
                 way,
                 across=Axis("pairs for each residue", 0.0, 1.0, ends),
-                unit=f"answer moved by, {one.asked.unit}".removesuffix(", "),
+                unit=f"answer moved by, {unit}".removesuffix(", "),
                 title=titles[way],
             )
             for way in ("deletion", "insertion")
@@ -76,9 +77,8 @@ def attention_section(one: Explanation, known: str) -> dict[str, Any]:
     }
 
 
-def arcs(one: Explanation) -> Markup:
+def arcs(length: int, found: Attention) -> Markup:
     """The chain as a line with an arc over every pair, darker for the stronger, thick where the two touch."""
-    found, length = one.attention, len(one.example.protein)
     strongest = float(found.strengths[0]) or 1.0
     path = Markup('<path d="M{:.2f} {h}A{:.2f} {:.1f} 0 0 1 {:.2f} {h}" class="arc{}" opacity="{:.2f}"/>')
     parts, touching = [], 0

@@ -3,7 +3,8 @@
 explanation.jsonl           one protein a line: credits, curves of faithfulness, substitutions, sentences
 residues/ID.csv             one residue a row, for a spreadsheet or another viewer's track
 substitutions/ID.csv        one tried substitution a row: position, wild_type, mutant, score (the change)
-attention/ID.csv            one pair a row that attention joins, the strongest first, and whether the two touch
+attention/ID.csv            one pair a row that attention joins, the strongest first, and whether the two touch; none
+                            where no network answers
 structures/ID.pdb           where a structure was given: credits in the B-factor column, 50 is none
 explanation.html            the pictures: what the answer leans on, what attention joins, and whether to believe it
 """
@@ -62,7 +63,9 @@ def write_explanations(
         )
         table = folder / "substitutions" / f"{name}.csv"
         write_table(table, ["position", "wild_type", "mutant", "score"], changes, raw=raw_csv)
-        write_table(folder / "attention" / f"{name}.csv", PAIR, pairs(one), raw=raw_csv)
+        if one.attention is not None:
+            joined = pairs(protein.sequence, one.attention)
+            write_table(folder / "attention" / f"{name}.csv", PAIR, joined, raw=raw_csv)
         coloured = coloured_structure(protein, one.views[one.better])
         if coloured is not None:
             with written_beside(folder / "structures" / f"{name}.pdb") as file:
@@ -79,13 +82,13 @@ def to_json(one: Explanation) -> dict[str, Any]:
         "task": one.task.name,
         "explained": one.asked.words,
         "unit": one.asked.unit,
-        "value": round(one.attribution.value, DIGITS),
-        "hidden": round(one.attribution.hidden, DIGITS),
-        "completeness_gap": round(one.attribution.gap, DIGITS),
+        "value": round(one.value, DIGITS),
+        "hidden": round(one.hidden, DIGITS),
+        "completeness_gap": round(one.gap, DIGITS),
         "sentences": one.sentences(),
         "credits": {name: rounded(credits) for name, credits in one.views.items()},
         "faithfulness": {name: faith_json(faith) for name, faith in one.faithfulness.items()},
-        "attention": attention_json(one),
+        "attention": None if one.attention is None else attention_json(one.example.protein.sequence, one.attention),
         "substitutions": [
             {"variant": str(s), "value": round(s.value, DIGITS), "change": round(s.change, DIGITS)}
             for s in one.substitutions
@@ -150,7 +153,9 @@ def _section(one: Explanation, known: str) -> dict[str, Any]:
         "view": one.better,
         "lines": list(_lines(one.example.protein.sequence, one.views[one.better])),
         "plots": [_plot(one, way) for way in ("deletion", "insertion")],
-        "attention": attention_section(one, known),
+        "attention": None
+        if one.attention is None
+        else attention_section(one.example.protein.sequence, one.attention, one.asked.unit, known),
     }
 
 

@@ -32,6 +32,14 @@ TERMS: Mapping[str, str] = {
         "Whether the model has learned from a protein like this one, judged by how much of the sequence is identical. "
         "A model is most often wrong about proteins that are far from all it has seen, and does not notice."
     ),
+    "relatives": (
+        "Proteins that descend from the same ancestor, known by sequences too alike for chance. "
+        "What all of them kept through evolution the protein probably needs; what they changed may do them good."
+    ),
+    "family": (
+        "A protein and its relatives, laid beside each other place by place. "
+        "It shows which residues stand at each place; a family of few or nearly equal sequences tells little."
+    ),
     "baseline": (
         "The simplest rule that could answer, such as copying the answer of the most similar known protein. "
         "A model that does not beat it has earned no trust."
@@ -74,6 +82,8 @@ TERMS: Mapping[str, str] = {
     "ECE": "The gap between how sure the model sounds and how often it is right. 0 is perfectly honest.",
 }
 """The general terms, in no order."""
+SPOKEN = ("relatives", "family")
+"""General terms that are explained wherever a sentence uses them; the others mean something here alone."""
 
 
 class Glossary:
@@ -84,8 +94,8 @@ class Glossary:
         self._texts = {term: text for term, text in TERMS.items() if term.casefold() not in own} | dict(extra or {})
         self._names = {term.casefold(): term for term in self._texts}
         self._used: dict[str, None] = {}
-        words = sorted((re.escape(term) for term in extra or {}), key=len, reverse=True)
-        self._own = re.compile(rf"\b({'|'.join(words)})\b", re.IGNORECASE) if words else None
+        words = sorted(map(re.escape, dict.fromkeys((*(extra or {}), *SPOKEN))), key=len, reverse=True)
+        self._spoken = re.compile(rf"\b({'|'.join(words)})\b", re.IGNORECASE)
 
     def link(self, term: str, text: str = "") -> Markup:
         """A link to a term's explanation, or the bare text if nobody explains it."""
@@ -98,13 +108,11 @@ class Glossary:
         )
 
     def annotate(self, text: str) -> Markup:
-        """Text in which the first use of each of the tasks' own terms is a link."""
-        if self._own is None:
-            return escape(text)
+        """Text in which the first use of each of the tasks' own terms, and of those of `SPOKEN`, is a link."""
         seen: set[str] = set()
         parts: list[Markup] = []
         place = 0
-        for match in self._own.finditer(text):
+        for match in self._spoken.finditer(text):
             if match[0].casefold() in seen:
                 continue
             seen.add(match[0].casefold())

@@ -20,13 +20,13 @@ import numpy
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.example import Example
 from anfinsen.errors import InputError
-from anfinsen.explain.explanation import explain
+from anfinsen.explain.door import explain_answer
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.distances import FOLDER
 from anfinsen.inference.fold import Builder, refusal, seconds
 from anfinsen.inference.scan import Scanner
 from anfinsen.inference.variants import marginals
-from anfinsen.kinship.collection import Collection
+from anfinsen.kinship.kin import Kin
 from anfinsen.limits import LIMITS
 from anfinsen.report.explanation import to_json
 from anfinsen.report.tables import safe_name
@@ -38,10 +38,10 @@ _DIGITS = 3
 
 
 class Closer:
-    """Looks closer with one bundle, and with relatives where there is a collection to find them in."""
+    """Looks closer with one bundle, and with relatives where somebody knows some."""
 
-    def __init__(self, bundle: Bundle, tasks: Mapping[str, Task], collection: Collection | None = None) -> None:
-        self._bundle, self._tasks, self._collection = bundle, tasks, collection
+    def __init__(self, bundle: Bundle, tasks: Mapping[str, Task], kin: Kin | None = None) -> None:
+        self._bundle, self._tasks, self._kin = bundle, tasks, kin
         self._looks: dict[str, Look] = {"scan": self._scan, "hidden": self._hidden, "explain": self._explain}
         has_folder = (FOLDER / "bundle.json").is_file()
         if has_folder:  # which a small package may lack
@@ -64,7 +64,7 @@ class Closer:
 
     @cached_property
     def _scanner(self) -> Scanner:
-        return Scanner(self._bundle, collection=self._collection)
+        return Scanner(self._bundle, kin=self._kin)
 
     @cached_property
     def _builder(self) -> Builder:
@@ -106,7 +106,7 @@ class Closer:
 
     def _explain(self, examples: list[Example], about: Mapping[str, Any]) -> Told:
         (example,) = examples
-        one = explain(self._bundle.network.eval(), self._tasks[about["task"]], example, residue=about.get("residue"))
+        one = explain_answer(self._bundle, self._tasks[about["task"]], example, residue=about.get("residue"))
         return to_json(one) | {"better": one.better}
 
     def _fold(self, examples: list[Example], about: Mapping[str, Any]) -> Told:

@@ -30,7 +30,7 @@ from anfinsen.errors import AnfinsenError, InputError
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.prediction import Prediction
 from anfinsen.inference.predictor import Predictor, tasks_of
-from anfinsen.kinship.collection import Collection
+from anfinsen.kinship.kin import Kin
 from anfinsen.reading.raw import printable
 from anfinsen.report.html import write_report
 from anfinsen.report.origin import origin
@@ -67,8 +67,8 @@ def _open(asked: Message) -> tuple[Answering | None, Iterator[Message]]:
     try:
         runtime.use_threads(asked["threads"])
         bundle = Bundle.load(asked["bundle"] or default_bundle())
-        collection = None if asked["relatives"] is None else Collection.open(asked["relatives"])
-        answering = Answering(bundle, asked["tasks"], asked["store"], collection)
+        kin = Kin.find(asked["relatives"])
+        answering = Answering(bundle, asked["tasks"], asked["store"], kin)
     except AnfinsenError as error:
         return None, iter([{"kind": "refused", "reason": error.reason, "remedy": error.remedy}])
     _limit_memory(asked["memory_share"])
@@ -78,14 +78,14 @@ def _open(asked: Message) -> tuple[Answering | None, Iterator[Message]]:
 class Answering:
     """One bundle, asked by one predictor; `store` is where finished jobs lie, for their reports.
 
-    Relatives are looked for in the collection, if there is one.
+    Relatives are looked for where somebody knows some.
     """
 
-    def __init__(self, bundle: Bundle, tasks: Sequence[str], store: str, collection: Collection | None = None) -> None:
-        self._predictor = Predictor(bundle, tasks or tuple(tasks_of(bundle)), collection=collection)
+    def __init__(self, bundle: Bundle, tasks: Sequence[str], store: str, kin: Kin | None = None) -> None:
+        self._predictor = Predictor(bundle, tasks or tuple(tasks_of(bundle)), kin=kin)
         self._tasks = {task.name: task for task in self._predictor.tasks}
         self._store = store
-        self._closer = Closer(bundle, self._tasks, collection)
+        self._closer = Closer(bundle, self._tasks, kin)
 
     def replies(self, asked: Message) -> Iterator[Message]:
         """What is said to one message."""

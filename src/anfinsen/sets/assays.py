@@ -17,6 +17,7 @@ import numpy
 import polars
 from numpy.typing import NDArray
 
+from anfinsen.data.draw import draw_places
 from anfinsen.data.variants import SEPARATOR, Substitution, Variant, parse_variant
 from anfinsen.errors import InputError, MissingDataError
 from anfinsen.kinship.alignment import aligned
@@ -119,7 +120,7 @@ def read_scan(assay: Assay, limit: int | None = None, *, most_changes: int | Non
     rows, most = polars.read_parquet(path), most_changes or assay.most_changes
     if most is not None:
         rows = rows.filter(polars.col("num_mutations") <= most)
-    chosen = numpy.sort(numpy.random.default_rng(_SEED).permutation(len(rows))[:limit])
+    chosen = draw_places(len(rows), limit)
     sequence, first = wild["wt_sequence"].item(), int(wild["numbering_offset"].item())
     texts = rows["variant"].to_list()
     variants = [parse_variant(texts[index].replace(",", SEPARATOR), sequence, first=first) for index in chosen]

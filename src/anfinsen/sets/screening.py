@@ -18,6 +18,7 @@ import numpy
 import polars
 from numpy.typing import NDArray
 
+from anfinsen.data.draw import draw_places
 from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
 
@@ -70,8 +71,7 @@ def load_targets(name: str, *, decoys: int = DECOYS, seed: int = 1) -> tuple[lis
             continue
         own = rows.filter(polars.col("target") == target).unique("smiles", keep="first", maintain_order=True)
         actives, others = (own.filter(polars.col("label") == label)["smiles"].to_list() for label in (1, 0))
-        draw = numpy.random.default_rng([seed, *target.encode()])
-        drawn = sorted(draw.permutation(len(others))[:decoys].tolist())
+        drawn = draw_places(len(others), decoys, seed=[seed, *target.encode()])
         active = numpy.arange(len(actives) + len(drawn)) < len(actives)
         weight = numpy.where(active, 1.0, len(others) / max(len(drawn), 1))
         smiles = (*actives, *(others[at] for at in drawn))

@@ -18,8 +18,6 @@ from typing import Any
 
 import gemmi
 import msgpack
-from biotite import DeserializationError, InvalidFileError
-from biotite.structure.io import pdbx
 
 from anfinsen.errors import InputError
 from anfinsen.limits import LIMITS, Limits
@@ -197,6 +195,9 @@ def _from_block(block: gemmi.cif.Block, limits: Limits, told: tuple[Message, ...
 
 def _binary_block(content: bytes, limits: Limits) -> gemmi.cif.Block:
     """The categories that we need of a BinaryCIF file, as text, so that one path serves all formats."""
+    from biotite import DeserializationError, InvalidFileError
+    from biotite.structure.io import pdbx
+
     try:
         _refuse_bomb(msgpack.unpackb(content), limits)
         source = pdbx.BinaryCIFFile.read(io.BytesIO(content)).block

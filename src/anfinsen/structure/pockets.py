@@ -52,8 +52,6 @@ _LINE = (-6.43, -1.67, 7.38)
 the 67 validation chains of `ligand_sites`."""
 _LEAST = 0.05
 """Score from which on a point belongs to a pocket: of four, that which found most ligands of those chains."""
-_LEAST_SHARE = 1e-3
-"""Evidence below which a residue does not speak against its pocket any more."""
 _TOUCH = 1.8 * SPACING
 """Ångström within which points of one pocket touch."""
 _CONTACT = 5.0
@@ -75,7 +73,7 @@ class Pocket:
     residues: tuple[int, ...]
     """Indices of the residues around it, from 0, rising."""
     score: float
-    """What it is ranked by: the sum of its points' scores, times the geometric mean of its residues' evidence."""
+    """What it is ranked by: the sum of its residues' evidence; where there is none, of its points' scores."""
     enclosure: float
     """Mean share of rays from its points that meet protein."""
     points: Floats
@@ -122,8 +120,8 @@ def gather(found: Cavities, evidence: Floats | None = None, *, most: int = 20) -
         _pocket(found, chosen[group == one], scores, tree) for one in range(count) if (group == one).sum() >= _FEWEST
     ]
     if evidence is not None:
-        logs = numpy.log(numpy.clip(numpy.nan_to_num(evidence), _LEAST_SHARE, 1.0))
-        pockets = [replace(one, score=one.score * _said(one, logs)) for one in pockets]
+        shares = numpy.nan_to_num(evidence)
+        pockets = [replace(one, score=float(shares[[*one.residues]].sum())) for one in pockets]
     return sorted(pockets, key=lambda pocket: -pocket.score)[:most]
 
 
@@ -134,11 +132,6 @@ def faced(found: Cavities, length: int) -> Indices:
     points = numpy.fromiter((place for one in near for place in one), numpy.int64, counts.sum())
     pairs = numpy.unique(numpy.repeat(found.owners, counts) * len(found.points) + points)
     return numpy.bincount(pairs // max(1, len(found.points)), minlength=length)
-
-
-def _said(pocket: Pocket, logs: Floats) -> float:
-    """The geometric mean of the evidence of a pocket's residues."""
-    return float(numpy.exp(logs[[*pocket.residues]].mean())) if pocket.residues else _LEAST_SHARE
 
 
 def _pocket(found: Cavities, chosen: Indices, scores: Floats, tree: KDTree) -> Pocket:

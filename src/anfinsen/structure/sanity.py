@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy
-from biotite.structure import dihedral
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
@@ -81,6 +80,8 @@ class Sanity:
 
 def check(backbone: Backbone) -> Sanity:
     """Count what is suspicious about one chain whose N, CA and C are known."""
+    from biotite.structure import dihedral
+
     alphas = backbone.alphas.astype(numpy.float64)
     pairs = KDTree(alphas).query_pairs(CLASH, output_type="ndarray")
     bonds = numpy.linalg.norm(backbone.atom("N")[1:] - backbone.atom("C")[:-1], axis=-1)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 SOURCE = "pKa of Bjellqvist et al. 1993/1994, as ExPASy; spread in folded proteins of Grimsley, Scholtz & Pace 2009"
 NINETY = 1.6448536269514722
@@ -81,6 +80,8 @@ def isoelectric_point(sequence: str) -> float:
     >>> round(isoelectric_point("GKG"), 1), round(isoelectric_point("GDG"), 1)
     (8.8, 3.8)
     """
+    from scipy.optimize import brentq
+
     return float(brentq(lambda ph: float(charge(sequence, ph)), LOWEST, HIGHEST, xtol=1e-10))
 
 

@@ -25,7 +25,6 @@ from typing import Any, ClassVar
 import numpy
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
@@ -296,6 +295,8 @@ def softmax(logits: Floats) -> Floats:
 
 def fit_temperature(logits: Floats, truth: NDArray[Any]) -> float:
     """The temperature at which the probabilities are least surprised by the truth."""
+    from scipy.optimize import minimize_scalar
+
     rows = torch.from_numpy(numpy.asarray(logits, dtype=numpy.float32))
     classes = torch.from_numpy(truth.astype(numpy.int64))
 
@@ -313,6 +314,8 @@ def fit_scaling(
     Shifts mend class shares that differ between training and use. `hold` pulls them towards zero, as strongly as so
     many examples (vector scaling, Guo et al. 2017).
     """
+    from scipy.optimize import minimize
+
     rows = torch.from_numpy(numpy.asarray(logits, dtype=numpy.float64))
     second = torch.zeros_like(rows) if beside is None else torch.from_numpy(numpy.asarray(beside, dtype=numpy.float64))
     classes = torch.from_numpy(truth.astype(numpy.int64))

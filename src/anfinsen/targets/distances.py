@@ -21,11 +21,11 @@ from typing import Any, ClassVar
 
 import numpy
 import torch
-from biotite.structure import dihedral
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from anfinsen.data.draw import draw_places
 from anfinsen.data.example import Example
 from anfinsen.models.folding import PHI, PSI, SURE
 from anfinsen.models.heads import HeadKind
@@ -132,7 +132,7 @@ class Distances(Target):
             far = rows[:, _COLUMN] - rows[:, _ROW] >= SHORT
             known = numpy.flatnonzero(far & ~numpy.isnan(rows[:, _FIRST]))
             most = max(1, _FITTED_ON // len(examples))
-            known = numpy.random.default_rng(1).permutation(known)[:most]
+            known = known[draw_places(len(known), most, in_order=False)]
             logits.append(output[known])
             truths.append(numpy.searchsorted(EDGES, rows[known, _FIRST], side="right"))
         found, truth = numpy.concatenate(logits), numpy.concatenate(truths)
@@ -148,6 +148,8 @@ def betas_of(backbone: Backbone) -> NDArray[numpy.float32]:
 
 def torsions_of(backbone: Backbone) -> NDArray[numpy.float32]:
     """Phi and psi of each residue in radians, (L, 2), NaN at the ends, beside a break and where an atom is missing."""
+    from biotite.structure import dihedral
+
     nitrogen, alpha, carbon = (backbone.atom(name).astype(numpy.float64) for name in ("N", "CA", "C"))
     found = numpy.full((len(backbone), 2), numpy.nan, dtype=numpy.float32)
     with numpy.errstate(invalid="ignore"):

@@ -19,7 +19,6 @@ from typing import Any, ClassVar
 import numpy
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn import functional
 
@@ -86,6 +85,8 @@ class Labels(Classes):
 
 def fit_each(logits: Floats, truth: Floats) -> tuple[float, Floats]:
     """One temperature and a shift for each label, over what is known; shifts are held back as by five examples."""
+    from scipy.optimize import minimize
+
     rows, known = torch.from_numpy(logits), torch.from_numpy(~numpy.isnan(truth))
     asked = torch.from_numpy(numpy.nan_to_num(truth))
 

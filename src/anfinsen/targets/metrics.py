@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from anfinsen.data.example import Example
 from anfinsen.errors import UndefinedScoreError, UsageError
@@ -62,6 +61,8 @@ class Metric:
     higher_is_better: bool = True
     share: bool = False
     ranked: bool = False
+    rival: str = ""
+    """Of a score that compares: the baseline whose answer lies in ours under its name. Nobody else has such a score."""
 
 
 METRICS: Registry[Metric] = Registry("metric", "anfinsen.metrics")
@@ -272,6 +273,8 @@ def _r2(sums: Floats) -> Floats:
 
 
 def _spearman(rows: Floats) -> Floats:
+    from scipy.stats import rankdata  # half a second to import, and answers are not ranked
+
     ranks = rankdata(rows, axis=1)
     ranks -= ranks.mean(1, keepdims=True)
     x, y = ranks[..., 0], ranks[..., 1]

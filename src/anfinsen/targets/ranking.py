@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from anfinsen.errors import UsageError
 from anfinsen.targets.metrics import METRICS, Metric, Pairs
@@ -31,6 +30,8 @@ def _chance_rows(pairs: Pairs) -> Floats:
 
 def area(rows: Floats) -> Floats:
     """The area under the curve for (S, n, 2) truths and chances, NaN where one class is missing."""
+    from scipy.stats import rankdata
+
     ranks = rankdata(rows[..., 1], axis=1)
     yes = rows[..., 0].sum(1)
     no = rows.shape[1] - yes

@@ -1,7 +1,7 @@
 """Any set of terms that is closed upwards: who works in the nucleolus works in the nucleus. The answer of GO.
 
     Terms    outputs (B, N) -> yes or no for each term, raised to the likeliest of what stands below it
-             {"labels": [{"label", "probability", "name"}], "kin": {"identity", "labels"}, "homology": {"labels"}}
+             {"labels": [{"label", "probability", "name"}], "kin": {"identity", "labels"}}
 
 A term is always at least as likely as what is narrower, so no answer contradicts the ontology. A root ('it has some
 molecular function') is never asked for and never scored. Of an aspect in which nobody has looked at a protein nothing
@@ -95,7 +95,6 @@ class Terms(Classes):
         answer = self.form(shares)
         if voices.was_asked:
             answer["kin"] = {"identity": voices.identity or None, "labels": self._entries(voices.votes)}
-            answer["homology"] = {"labels": self._entries(voices.quick)}
         return answer
 
     def form(self, shares: NDArray[numpy.float64]) -> Answer:

@@ -10,8 +10,10 @@ is a string of '1', '0' and, where nobody knows, any other letter; with several 
 Sites are rare, so one half is no good threshold. The calibration holds for each track a shift that makes its
 probabilities honest, the threshold of the best F1 (or MCC), and a lower one, the floor: of the true sites of a new
 protein, nine in ten stand in `sets`, which names the tracks that are not ruled out (risk control by proteins, see
-`targets`). Where every protein is taken to have sites, each gets a threshold of its own: that of the best F1 which its
-probabilities lead to expect (Lipton et al. 2014, arXiv 1402.1892). The scores are in `sites`.
+`targets`). Where every protein is taken to have sites, each gets a threshold of its own: that of the best F score which
+its probabilities lead to expect (Lipton et al. 2014, arXiv 1402.1892). In it recall counts half as much as precision,
+since where the network is unsure the best F1 is had by naming twice as many residues as there are sites. The scores
+are in `sites`.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ THRESHOLD, FLOOR = "threshold ", "floor "
 """Before the name of a track, the keys in a calibration of what is said and of what is not ruled out."""
 DIGITS = 4
 _EVEN = 0.5
+_RECALL = 0.5
+"""How much recall counts beside precision in what is named of a protein: the square of beta in F-beta."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Tracks(Target):
     letters: tuple[str, ...]
     weights: tuple[float, ...] = ()
     has_sites: bool = False
-    """Whether every protein is taken to have sites: each then gets the threshold of the best F1 to be expected."""
+    """Whether every protein is taken to have sites: each then gets the threshold of the best score to be expected."""
     kind: ClassVar[str] = "tracks"
     per_residue: ClassVar[bool] = True
     head: ClassVar[HeadKind] = "residue"
@@ -143,7 +147,7 @@ def known_sites(example: Example, tracks: int) -> NDArray[numpy.float64]:
 
 
 def expected_threshold(shares: Floats) -> float:
-    """The probability from which on 'yes' has the best F1 that is to be expected, over all K tracks: (L, K).
+    """The probability from which on 'yes' has the best F score that is to be expected, over all K tracks: (L, K).
 
     >>> expected_threshold(numpy.array([[0.1], [0.8], [0.7], [0.1]]))
     0.7
@@ -153,7 +157,7 @@ def expected_threshold(shares: Floats) -> float:
     hits = (1 - (1 - shares).prod(1))[order].cumsum()  # expected true sites among the surest
     if not len(hits) or hits[-1] <= 0:
         return _EVEN
-    expected = 2 * hits / (numpy.arange(1, len(hits) + 1) + hits[-1])
+    expected = hits / (numpy.arange(1, len(hits) + 1) + _RECALL * hits[-1])  # but for a factor
     return float(surest[order[expected.argmax()]])
 
 

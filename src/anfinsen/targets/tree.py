@@ -1,8 +1,7 @@
 """One path down a tree of names, as far as it is certain: the answer of the enzyme number.
 
     Tree     outputs (B, N) -> among the children of each parent a softmax -> the chance of every name
-             {"labels": [{"label", "probability"}], "said", "whole", "kin": {"identity", "labels"},
-             "homology": {"labels"}, "source"}
+             {"labels": [{"label", "probability"}], "said", "whole", "kin": {"identity", "labels"}, "source"}
 
 The first label is the one that is said: the deepest name that is more likely right than wrong. The others follow, the
 likeliest first. Where nothing is likely, not even a name of the first level, 'unknown' is said. `whole` is the best
@@ -71,7 +70,7 @@ class Tree(Classes):
         """Cross-entropy among the children of each parent on the true paths; the count is of levels."""
         truth = target.view_as(outputs)
         known = ~truth.isnan().any(-1)
-        logs = self._log_shares(outputs[known].float())
+        logs = self.log_shares(outputs[known].float())
         total = -(truth[known] * logs).sum()
         return total, round(float(truth[known].sum()))
 
@@ -79,7 +78,7 @@ class Tree(Classes):
     def _family(self) -> NDArray[numpy.int64]:
         return siblings(self.hierarchy)
 
-    def _log_shares(self, outputs: Tensor) -> Tensor:
+    def log_shares(self, outputs: Tensor) -> Tensor:
         """The logarithm of each name's share among its parent's children: (B, N) -> (B, N)."""
         family = torch.from_numpy(self._family).to(outputs.device)
         raised = (outputs - outputs.detach().amax(-1, keepdim=True)).exp()
@@ -89,7 +88,7 @@ class Tree(Classes):
     def shares(self, outputs: Floats) -> NDArray[numpy.float64]:
         """The network's chance of each name, that of a child within that of its parent: (..., N)."""
         rows = torch.from_numpy(numpy.atleast_2d(numpy.asarray(outputs, dtype=numpy.float32)))
-        logs: NDArray[numpy.float64] = self._log_shares(rows).double().numpy()
+        logs: NDArray[numpy.float64] = self.log_shares(rows).double().numpy()
         for at, parents in enumerate(self.hierarchy.parents):
             if parents:
                 logs[:, at] += logs[:, parents[0]]
@@ -104,7 +103,6 @@ class Tree(Classes):
         answer["whole"] = self._whole(answer["labels"], voices, least, first)
         if voices.was_asked:
             answer["kin"] = {"identity": voices.identity or None, "labels": self._listed(voices.votes)}
-            answer["homology"] = {"labels": self._listed(voices.quick)}
             answer["source"] = self._source(self.said(shares), network, voices)
         return answer
 

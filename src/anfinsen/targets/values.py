@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 
 import numpy
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor
 
 from anfinsen.data.example import Example
@@ -163,6 +162,8 @@ def _value_rows(pairs: Pairs) -> NDArray[numpy.float64]:
 
 
 def _rank_rows(pairs: Pairs) -> NDArray[numpy.float64]:
+    from scipy.stats import rankdata
+
     parts = [part for part in _residues(pairs) if len(part[0])]
     if not parts:
         return numpy.zeros((0, 7))

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from anfinsen.targets.base import Calibration, Floats
 
@@ -37,8 +36,6 @@ class Voices(NamedTuple):
     """How little chance explains the best relative of each name: minus the decimal logarithm of its E-value, over 10;
     between 0 and 1, (N,).
     """
-    quick: Shares
-    """The votes that a search by shared words alone would have brought: told beside the answer, never heard."""
     identity: float
     """Identity of the best relative, 0 to 1; 0 where none is proven."""
     was_asked: bool = True
@@ -49,13 +46,13 @@ class Voices(NamedTuple):
         """The voices out of one row: the head's `size` outputs alone, or with what relatives say behind them."""
         if len(outputs) == size:
             silence = numpy.zeros(size)
-            return cls(outputs, silence, silence, silence, 0.0, False)
-        network, votes, sureness, quick, (identity,) = numpy.split(outputs, numpy.arange(1, 5) * size)
-        return cls(network, votes.astype(float), sureness.astype(float), quick.astype(float), float(identity))
+            return cls(outputs, silence, silence, 0.0, False)
+        network, votes, sureness, (identity,) = numpy.split(outputs, numpy.arange(1, 4) * size)
+        return cls(network, votes.astype(float), sureness.astype(float), float(identity))
 
     def row(self) -> Floats:
-        """The same as one row (4 N + 1,)."""
-        parts = (self.network, self.votes, self.sureness, self.quick, numpy.array([self.identity]))
+        """The same as one row (3 N + 1,)."""
+        parts = (self.network, self.votes, self.sureness, numpy.array([self.identity]))
         row: Floats = numpy.concatenate(parts).astype(numpy.float32)
         return row
 
@@ -80,6 +77,8 @@ def fit_voices(
     known: NDArray[numpy.bool_] | None = None,
 ) -> Calibration:
     """The weights of both voices in each group of names, from B proteins: chances, truth and what is known, (B, N)."""
+    from sklearn.linear_model import LogisticRegression  # to weigh voices takes it, to hear them does not
+
     rows = numpy.stack([_features(chance, voice) for chance, voice in zip(chances, voices, strict=True)])
     looked_at = (chances >= _CANDIDATE) | (numpy.stack([voice.votes for voice in voices]) > 0)
     if known is not None:

@@ -21,11 +21,11 @@ the drugs and the proteins are drawn again, Owen 2007, Annals of Applied Statist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from statistics import NormalDist
 from typing import Any
 
 import numpy
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
 
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.targets.base import Answer
@@ -34,6 +34,9 @@ from anfinsen.tasks.base import Published
 
 Floats = NDArray[numpy.float64]
 Places = NDArray[numpy.int64]
+
+_REACH = NormalDist().inv_cdf((1 + LEVEL) / 2)
+"""Standard deviations on either side that hold a normal score in so many of a hundred cases."""
 
 NAME, UNIT = "affinity", "pKd"
 QUESTION = "How tightly does the drug hold the protein?"
@@ -114,7 +117,7 @@ def say(answer: Answer) -> str:
 def measure_pairs(metric: str, truth: Floats, said: Floats, drug: Places, protein: Places) -> Estimate:
     """A score over P pairs with its 95 % interval, which counts drugs and proteins and not pairs."""
     value, influence = SCORES[metric](numpy.asarray(truth, numpy.float64), numpy.asarray(said, numpy.float64))
-    spread = _two_way(influence, drug, protein) ** 0.5 * float(norm.ppf((1 + LEVEL) / 2))
+    spread = _two_way(influence, drug, protein) ** 0.5 * _REACH
     return Estimate(value, value - spread, value + spread, len(truth))
 
 
@@ -168,7 +171,7 @@ def gain(metric: str, truth: Floats, ours: Floats, theirs: Floats, drug: Places,
     found = [SCORES[metric](truth, numpy.asarray(said, numpy.float64)) for said in (ours, theirs)]
     sign = -1 if metric == "MSE" else 1
     value = sign * (found[0][0] - found[1][0])
-    spread = _two_way(found[0][1] - found[1][1], drug, protein) ** 0.5 * float(norm.ppf((1 + LEVEL) / 2))
+    spread = _two_way(found[0][1] - found[1][1], drug, protein) ** 0.5 * _REACH
     return Estimate(value, value - spread, value + spread, len(truth))
 
 
@@ -195,6 +198,8 @@ def _concordance(truth: Floats, said: Floats) -> tuple[float, Floats]:
 
 def _counts(truth: Floats, said: Floats) -> tuple[Floats, Floats, Floats]:
     """For each pair: pairs below it in both, pairs above it in both, and pairs of another truth but the same answer."""
+    from scipy.stats import rankdata
+
     t, s = (rankdata(one, "dense").astype(numpy.int64) for one in (truth, said))
     lower = _dominated(t, s)
     upper = _dominated(t.max() - t, s.max() - s)

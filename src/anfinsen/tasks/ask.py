@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from anfinsen.data.batch import bucket, lengths_of, pack_examples
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.kinship.familiarity import Familiarity
 from anfinsen.models.fast import quicken
@@ -122,7 +123,7 @@ def _parts(outputs: torch.Tensor, residues: Sequence[int], task: Task) -> Sequen
 def familiarity(network: Network, train: Sequence[Example], held_out: Sequence[Example]) -> Familiarity | None:
     """How training proteins look to a network, from at most `LOOKED_AT` of them and of held-out ones; None if few."""
     network = quicken(network)
-    drawn = [train[at] for at in numpy.random.default_rng(1).permutation(len(train))[:LOOKED_AT].tolist()]
+    drawn = draw(train, LOOKED_AT, in_order=False)
     seen = [numpy.stack(list(_states(network, part))) for part in (drawn, held_out[:LOOKED_AT]) if len(part)]
     return Familiarity.fit(*seen) if len(seen) == 2 else None
 

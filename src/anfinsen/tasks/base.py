@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from anfinsen.data.batch import Batch, pack_examples
 from anfinsen.data.example import Example
 from anfinsen.data.nets import Net, make_net
-from anfinsen.kinship.family import Family
 from anfinsen.models.heads import HeadKind
 from anfinsen.models.network import HeadShape
 from anfinsen.registry import Registry
@@ -91,7 +90,7 @@ class Task:
     of_structures: bool = False
     """Whether it reads where the residues are in space, in proteins that come with a structure."""
     asks_relatives: bool = False
-    """Whether it answers better where sequences are given among which relatives are found."""
+    """Whether it answers better where relatives of a protein are heard: a listener is then taught for its head."""
     members: int = 1
     """Of a task that reads structures: how many networks learn apart and answer together."""
 
@@ -125,10 +124,6 @@ class Task:
         """The outputs with what the head remembers about these examples; as they are where it remembers nothing."""
         return list(outputs)
 
-    def with_family(self, output: Floats, family: Family, said: Sequence[Floats]) -> Floats:
-        """The output with what relatives tell: `said` is the same head's output for each of `family.different`."""
-        return family.agreed(output, said)
-
     def answers(self, outputs: Sequence[Floats], examples: Sequence[Example], calibration: Calibration) -> list[Answer]:
         """Outputs as JSON answers, one for each example; of structures each says what it stands on."""
         answers = [self.target.answer(output, calibration) for output in outputs]
@@ -136,6 +131,10 @@ class Task:
             return answers
         grounds = [ground_of(example.protein.backbone, example.protein.contacts) for example in examples]
         return [{**answer, "ground": ground} for answer, ground in zip(answers, grounds, strict=True)]
+
+    def beside(self, answer: Answer) -> str:
+        """Who was heard beside the network in an answer, for one who explains the network alone; empty where nobody."""
+        return "No relatives were asked: the network's own view is explained here." if self.asks_relatives else ""
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Examples as one packed row with targets and conditions."""

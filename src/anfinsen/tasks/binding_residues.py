@@ -79,8 +79,10 @@ TASK = BindingTask(
     explanation=(
         "For every residue the network gives the chance that it touches a metal ion, that it touches DNA or RNA, and "
         "that it touches a small molecule, such as a cofactor or a drug; it may do several of these. The likeliest "
-        "are named: so many that precision and recall together may be expected to be best for this protein."
+        "are named: so many that precision and recall together may be expected to be best for this protein. Where "
+        "relatives are known, what they have at each place is heard as well."
     ),
+    asks_relatives=True,
     target=Tracks(names=tuple(_HELD), letters=("M", "N", "S"), weights=(2.0, 2.0, 2.0), has_sites=True),
     table=Table(
         "binding_residues/bindembed21.parquet",

@@ -2,8 +2,8 @@
 
 Lay the same protein of many species side by side, and most places differ while a few are the same everywhere. What
 never changes is what the protein cannot do without: the active site, a metal's holders, the core that keeps the fold.
-A mutation there usually breaks the protein, a drug that binds there is hard to escape. Usually this takes a search
-for hundreds of relatives; here the network guesses from the one sequence how much each place may vary.
+A mutation there usually breaks the protein, a drug that binds there is hard to escape. The network guesses from the one
+sequence how much each place may vary; where relatives are known, what they have at each place is heard as well.
 
 Data: ConSurf-DB grades from 1 (varies freely) to 9 (hardly ever changes) of 10,213 chains of known structure, with the
 official split (Marquet et al. 2022, Human Genetics 141:1629; FLIP edition, Dallago et al. 2021).
@@ -11,24 +11,16 @@ official split (Marquet et al. 2022, Human Genetics 141:1629; FLIP edition, Dall
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
-
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.kinship.family import Family
 from anfinsen.sets.catalog import Table
-from anfinsen.targets.base import Answer, Floats, Tokens
+from anfinsen.targets.base import Answer, Tokens
 from anfinsen.targets.metrics import METRICS, Metric, Pairs
 from anfinsen.targets.sites import two_state_mcc
 from anfinsen.tasks.base import Published, Task
 
 _GRADES = "123456789"
-FAMILY_WEIGHTS = "conservation.json"
 _CONSERVED = 6
 """From this grade on a place counts as conserved; 1 to 5 vary (Marquet et al. 2022)."""
 
@@ -67,49 +59,15 @@ METRICS.add(
 )
 
 
-@dataclass(frozen=True)
-class ConservationTask(Task):
-    """Conservation, which is what relatives have in common: where they are at hand, they are counted."""
-
-    def with_family(self, output: Floats, family: Family, said: Sequence[Floats]) -> Floats:
-        """What the network says (L, 9) and how little each place varies among the relatives, joined."""
-        if not family.relatives:
-            return output
-        weights = family_weights()
-        found: Floats = family_terms(output, family) @ weights[:-1] + weights[-1]
-        return found
-
-
-def family_terms(output: Floats, family: Family) -> Floats:
-    """What is weighed for each residue, (L, 20): each grade's log-odds, how steady the place is, both times the depth.
-
-    Both count the more against each other the more relatives there are, so they enter once as they are and once
-    times the logarithm of the mean depth. Steadiness is told within the protein, as ConSurf's grades are.
-    """
-    odds = output - output.mean(1, keepdims=True)
-    variety = family.variety
-    steady = (variety.mean() - variety)[:, None] / max(float(variety.std()), 1e-6)
-    both = numpy.concatenate([odds, steady], axis=1)
-    found: Floats = numpy.concatenate([both, both * numpy.log1p(family.depth.mean())], axis=1)
-    return found
-
-
-@cache
-def family_weights() -> Floats:
-    """Weights (21, 9) of the terms and, last, of each grade itself; written by `benchmarks/relatives.py`."""
-    text = resources.files(__package__).joinpath(FAMILY_WEIGHTS).read_text(encoding="utf-8")
-    return numpy.array(json.loads(text)["weights"], dtype=numpy.float64)
-
-
-TASK = ConservationTask(
+TASK = Task(
     name="conservation",
     title="Conservation",
     question="Which residues may not change?",
     explanation=(
         "For every residue the network gives the chance of each of nine grades, from 1 for places that vary freely "
-        "between relatives to 9 for places that are the same in nearly all. It needs no relatives: it reads them from "
-        "what the language model has learned of all proteins. Where relatives are at hand (`--relatives`), they are "
-        "found, laid side by side and counted, and the answer is far better."
+        "between relatives to 9 for places that are the same in nearly all. Without a known relative it guesses from "
+        "what the language model has learned of all proteins; where there are some, in the families that come with "
+        "Anfinsen or in a file of yours (`--relatives`), they are counted place by place, and the answer is far better."
     ),
     asks_relatives=True,
     target=Tokens(

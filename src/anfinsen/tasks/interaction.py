@@ -2,7 +2,8 @@
 
 Hardly any protein works alone: it meets others, for a moment or for life, and a cell is the web of who meets whom.
 Here two chains are laid side by side. The network asks which stretch of one speaks to which stretch of the other, and
-its memory asks what is known of the two and of proteins like them: who meets the one, who is friend of whose friend.
+its memory asks what is known of the two and of proteins like them: who meets the one, who is friend of whose friend,
+and whether both work in the same room of the cell.
 
 Most of what is published on such data is memory. In the yeast pairs of Guo et al. 2008 (Nucleic Acids Research
 36:3025) every negative pair joins two separate circles of the proteins that meet, so a rule that reads no chain at all
@@ -22,8 +23,6 @@ from typing import cast
 import numpy
 import polars
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from anfinsen.data.example import Example
@@ -147,6 +146,8 @@ _USUAL: Mapping[str, float] = {_NETWORK: 1.0, _MEMORY: 1.0, _CONSTANT: 0.0}
 
 def _fitted(network: Floats, memory: Floats, truth: NDArray[numpy.bool_], known: int) -> Calibration:
     """How much each voice counts; one that is worse than silence is left out, not heard the wrong way round."""
+    from sklearn.linear_model import LogisticRegression
+
     voices = {_NETWORK: network, _MEMORY: memory}
     while voices:
         model = LogisticRegression(max_iter=1000).fit(numpy.stack(list(voices.values()), 1), truth)
@@ -164,6 +165,8 @@ def _fitted(network: Floats, memory: Floats, truth: NDArray[numpy.bool_], known:
 
 def _ends(said: Floats, truth: NDArray[numpy.bool_], known: int) -> Calibration:
     """Both ends of the range at each knot: isotonic regressions with one more pair, said to stay apart or to meet."""
+    from sklearn.isotonic import IsotonicRegression
+
     if len(said) < _FEWEST:
         return {}
     found: Calibration = {}
@@ -236,12 +239,12 @@ class InteractionTask(Task):
         """The network's outputs with the memory's vote behind them, and how many of the two it knows."""
         memory = cast(Recall, head.memory)
         if not memory.arrays()["pairs"].size:
-            return list(outputs)
-        meeting = memory.read(Meeting.from_arrays)
-        one, other = (meeting.asked([example.chains[side] for example in examples]) for side in (0, -1))
+            return [row[:_WIDTH] for row in outputs]
+        meeting, rows = memory.read(Meeting.from_arrays), numpy.stack(outputs)
+        places = numpy.split(rows[:, _WIDTH:], 2, 1)
+        one, other = (meeting.asked([pair.chains[at] for pair in examples], places[at]) for at in (0, -1))
         votes, known = meeting.votes(one, other)
-        rows = zip(outputs, votes, known, strict=True)
-        return [numpy.concatenate((row, [vote, count])).astype(numpy.float32) for row, vote, count in rows]
+        return list(numpy.column_stack((rows[:, :_WIDTH], votes, known)).astype(numpy.float32))
 
 
 def is_held(example: Example) -> bool:

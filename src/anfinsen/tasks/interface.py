@@ -89,11 +89,12 @@ def _is_valid(name: str) -> bool:
 
 
 def _say(answer: Answer) -> str:
-    count = sum(share >= answer["thresholds"][_TRACK] for share in answer["probabilities"][_TRACK])
+    said = [share for share in answer["probabilities"][_TRACK] if share >= answer["thresholds"][_TRACK]]
     ground = GROUNDS[answer.get("ground", "sequence")]
-    if not count:
+    if not said:
         return f"No residue stands out as touching another protein, judged from {ground}."
-    return f"Of its residues, {count} may touch another protein, judged from {ground}."
+    right = f"about {sum(said) / len(said):.0%} of these should be right"
+    return f"Of its residues, {len(said)} may touch another protein, judged from {ground}; {right}."
 
 
 add_scores(_TRACK)

@@ -14,16 +14,13 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from anfinsen.data.composition import composition
 from anfinsen.data.example import Example
 from anfinsen.models.heads import PLAIN
 from anfinsen.models.recall import Recall
-from anfinsen.targets.base import BESIDE, Answer, Calibration, Floats
+from anfinsen.targets.base import BESIDE, SHIFT, Answer, Calibration, Floats
 from anfinsen.tasks.base import Task
 
 FEWEST = 50
@@ -40,6 +37,10 @@ class PlainTask(Task):
 
     def remember(self, head: nn.Module, train: Sequence[Example]) -> None:
         """Put the line on composition into the head's memory: (features + 1, K), the constant last."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         known = [example for example in train if example.value is not None]
         labels = [int(self.target.encode(example)) for example in known]
         if len(known) < FEWEST or len(set(labels)) < self.target.size:
@@ -61,11 +62,31 @@ class PlainTask(Task):
         logits = composition(examples) @ rows[:-1] + rows[-1]
         return [numpy.concatenate(pair) for pair in zip(outputs, logits, strict=True)]
 
+    def line(self, head: nn.Module, calibration: Calibration) -> Floats | None:
+        """The line on composition as the calibration weighs it, (features + 1, K); None unless it answers alone."""
+        rows = cast(Recall, head.memory).arrays()[PLAIN].astype(numpy.float64)
+        if not len(rows) or not _is_idle(calibration):
+            return None
+        line = calibration[BESIDE] * rows
+        line[-1] += [calibration.get(f"{SHIFT}{name}", 0.0) for name in self.target.labels]
+        return line
+
+    def beside(self, answer: Answer) -> str:
+        """Composition, where both were weighed together."""
+        if answer.get("source") != BOTH:
+            return ""
+        return "The mere shares of its residues were weighed beside the network, whose view alone is explained here."
+
     def answers(self, outputs: Sequence[Floats], examples: Sequence[Example], calibration: Calibration) -> list[Answer]:
         """The answers; where composition was heard, each says whether it counts beside the network or in its place."""
         answers = super().answers(outputs, examples, calibration)
-        is_idle = 1 / calibration.get("temperature", 1.0) < HARDLY * calibration.get(BESIDE, 0.0)
+        source = COMPOSITION if _is_idle(calibration) else BOTH
         return [
-            {**answer, "source": COMPOSITION if is_idle else BOTH} if len(output) > self.target.size else answer
+            {**answer, "source": source} if len(output) > self.target.size else answer
             for answer, output in zip(answers, outputs, strict=True)
         ]
+
+
+def _is_idle(calibration: Calibration) -> bool:
+    """Whether the network hardly counts."""
+    return 1 / calibration.get("temperature", 1.0) < HARDLY * calibration.get(BESIDE, 0.0)

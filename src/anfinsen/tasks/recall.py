@@ -16,7 +16,7 @@ from torch import nn
 from anfinsen.data.example import Example
 from anfinsen.kinship.homology import PROVEN, Hit, Kin, Library
 from anfinsen.models.recall import Recall
-from anfinsen.targets.base import Floats
+from anfinsen.targets.base import Answer, Floats
 from anfinsen.targets.hierarchy import Hierarchy
 from anfinsen.targets.voices import Shares, Voices
 from anfinsen.tasks.base import Task
@@ -46,8 +46,8 @@ class RecallingTask(Task):
             for row, example in zip(outputs, examples, strict=True)
         ]
 
-    def asked(self, library: Library, sequence: str) -> tuple[Shares, Shares, Shares, float]:
-        """What the relatives of a sequence say (see `Voices`): votes, sureness and quick votes (N,), best identity.
+    def asked(self, library: Library, sequence: str) -> tuple[Shares, Shares, float]:
+        """What the relatives of a sequence say (see `Voices`): votes and sureness (N,), and the best one's identity.
 
         Each votes for its names and all above them, by its score in bits (DiamondScore of DeepGOPlus; Kulmanov &
         Hoehndorf 2020, Bioinformatics 36:422). Doubtful ones vote too: how little they count is learnt.
@@ -55,11 +55,15 @@ class RecallingTask(Task):
         kin = library.kin(sequence)
         is_proven = bool(kin) and kin[0].e_value <= PROVEN
         identity = library.identity(sequence, kin[0].place) if is_proven else 0.0
-        return self.votes(library, kin), self.sureness(library, kin), self.quick(library, sequence), identity
+        return self.votes(library, kin), self.sureness(library, kin), identity
 
-    def quick(self, library: Library, sequence: str) -> Shares:
-        """The votes of the relatives that share words with a sequence, (N,)."""
-        return self.votes(library, library.search(sequence))
+    def beside(self, answer: Answer) -> str:
+        """Relatives, and whether they or the network decided, as far as the answer tells."""
+        if not answer.get("kin", {}).get("labels"):
+            return ""
+        if answer.get("source") == "homology":
+            return "A relative decided this, against the network, whose view of it is all that is explained here."
+        return "Relatives were heard beside the network, whose view alone is explained here."
 
     def votes(self, library: Library, relatives: Sequence[Hit | Kin]) -> Shares:
         """The share of each name in the votes of some relatives, (N,)."""

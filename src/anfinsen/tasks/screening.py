@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.targets.metrics import LEVEL, Estimate
@@ -102,6 +101,8 @@ MOST: Mapping[str, float] = {"AUROC": 1.0, "BEDROC": 1.0, "EF1": 1 / TOP}
 
 def measure_targets(values: Sequence[float], most: float = 1.0) -> Estimate:
     """The mean of a score over targets with its 95 % interval (Student's t), cut at 0 and `most`, its possible ends."""
+    from scipy.stats import t as student
+
     if len(values) < 2:
         raise UndefinedScoreError("One target has no interval.")
     found = numpy.asarray(values, dtype=numpy.float64)

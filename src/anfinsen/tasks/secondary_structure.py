@@ -35,7 +35,8 @@ TASK = Task(
     question="Where are its helices and strands?",
     explanation=(
         "For every residue the network gives the chance of helix, strand and coil, judged from its neighbours "
-        "along the chain and from what the language model knows of the whole sequence."
+        "along the chain and from what the language model knows of the whole sequence. Where relatives are known, "
+        "what stands at each place among them is heard as well: relatives fold alike."
     ),
     asks_relatives=True,
     target=Tokens(letters=("H", "E", "C"), names=("helix", "strand", "coil")),

@@ -232,6 +232,8 @@ def _assemble(
         # a head whose shape has not changed goes on from where it was
         if network.shapes.get(name) == start.network.shapes[name] and not is_grown:
             network.heads[name].load_state_dict(head.state_dict())
+    # who listened to a head that stays, listens on
+    network.listeners.update({name: one for name, one in start.network.listeners.items() if name in kept})
     return network, {name: start.records[name] for name in kept}, {n: r for n, r in start.reaches.items() if n in kept}
 
 

@@ -32,7 +32,25 @@ from anfinsen.workshop.plan import make_plan
 from anfinsen.workshop.words import card_lines, plan_lines, sentences
 
 
-class Model:
+class Answering:
+    """A bundle that was just made and answers at once."""
+
+    def __init__(self, bundle: Bundle, tasks: Sequence[str]) -> None:
+        self.bundle = bundle
+        """What is saved: network, calibration, scores, provenance."""
+        self._predictor = Predictor(bundle, tasks)
+
+    def answers(self, sequences: Sequence[Question]) -> list[Prediction]:
+        """Whole predictions: sets or intervals, confidence, and how near each protein is to the training."""
+        return list(self._predictor.predict(sequences))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the bundle."""
+        self.bundle.save(Path(folder))
+        return Path(folder)
+
+
+class Model(Answering):
     """A trained and judged model of one's own; `scores` are the rows of its card, ours first."""
 
     rows: Whole
@@ -41,12 +59,7 @@ class Model:
     def __init__(self, fitted: Fitted, rows: Whole) -> None:
         self._fitted, self.rows = fitted, rows
         self._task = fitted.plan.name
-        self._predictor = Predictor(fitted.bundle, (self._task,))
-
-    @property
-    def bundle(self) -> Bundle:
-        """What is saved: network, calibration, scores, provenance."""
-        return self._fitted.bundle
+        super().__init__(fitted.bundle, (self._task,))
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -85,15 +98,6 @@ class Model:
             raise UsageError("Only a model of classes has chances of classes.", remedy="Use answers() or predict().")
         answers = [prediction.answers[self._task]["probabilities"] for prediction in self.answers(sequences)]
         return numpy.array([[shares[name] for name in self.classes_] for shares in answers])
-
-    def answers(self, sequences: Sequence[Question]) -> list[Prediction]:
-        """Whole predictions: sets or intervals, confidence, and how near each protein is to the training."""
-        return list(self._predictor.predict(sequences))
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the bundle."""
-        self.bundle.save(Path(folder))
-        return Path(folder)
 
     def __str__(self) -> str:
         return sentences(list(card_lines(self._fitted)))

@@ -140,6 +140,7 @@ def _begun(plan: Plan, task: Task, line: Line | None, *, with_heads: bool) -> Bu
     network = Network(body, {**kept, task.name: task.shape})
     for name in kept:
         network.heads[name].load_state_dict(start.network.heads[name].state_dict())
+    network.listeners.update({name: one for name, one in start.network.listeners.items() if name in kept})
     if line is not None:
         line.into(network.heads[task.name])
     records, reaches = (dict(start.records), dict(start.reaches)) if with_heads else ({}, {})

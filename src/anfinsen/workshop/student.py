@@ -16,29 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from anfinsen.hub.bundle import Bundle
-from anfinsen.inference.prediction import Prediction
-from anfinsen.inference.predictor import Predictor, Question
 from anfinsen.training.distill import HALF, Distillation, run
 from anfinsen.training.meter import Comparison
 from anfinsen.workshop.audit import task_again
-from anfinsen.workshop.door import Model, nested
+from anfinsen.workshop.door import Answering, Model, nested
 
 
-class Student:
+class Student(Answering):
     """A model that was taught by another one; `comparisons` set the two side by side, one for each task."""
 
     def __init__(self, bundle: Bundle, comparisons: Sequence[Comparison], notes: Sequence[str] = ()) -> None:
-        self.bundle, self.comparisons, self._notes = bundle, tuple(comparisons), tuple(notes)
-        self._predictor = Predictor(bundle, tuple(one.task for one in self.comparisons))
-
-    def answers(self, sequences: Sequence[Question]) -> list[Prediction]:
-        """Whole predictions: sets or intervals, confidence, and how near each protein is to the training."""
-        return list(self._predictor.predict(sequences))
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the bundle."""
-        self.bundle.save(Path(folder))
-        return Path(folder)
+        self.comparisons, self._notes = tuple(comparisons), tuple(notes)
+        super().__init__(bundle, tuple(one.task for one in self.comparisons))
 
     def __str__(self) -> str:
         return "\n".join([*self._notes, *(one.sentence() for one in self.comparisons)])
