@@ -59,7 +59,7 @@ def main() -> int:
                 teach(task, lessons, steps=asked.steps),
                 Bundle.load(default_bundle()),
             )  # it may have changed meanwhile
-            bundle.network.listeners[name] = listener
+            bundle.network.listeners[name] = listener.half().float()  # as it is stored
             bundle.records[name] = bundle.records[name].replaced(calibration=calibration)
             bundle.remember()
             bundle.save(default_bundle())
