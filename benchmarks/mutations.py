@@ -23,6 +23,7 @@ from anfinsen.bench.mutations import (
     read_stability,
 )
 from anfinsen.bench.relatives import corpus
+from anfinsen.hub.body import body_hash
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.scan import WEIGHTS as EFFECTS
 from anfinsen.inference.scan import WEIGHTS_WITH_FAMILY as WITH_FAMILY
@@ -42,7 +43,7 @@ def main() -> int:
     asked = parser.parse_args()
     bundle = Bundle.load(asked.bundle or default_bundle())
     network = quicken(bundle.network.eval())
-    about = {"model": bundle.name, "sha256": bundle.sha256}
+    about = {"model": bundle.name, "body": body_hash(bundle.network.body)}
     collection = Collection.open(asked.relatives) if asked.relatives else corpus()
     lessons, heads = read_lessons(network, print, collection), list(network.heads)
     stability = read_stability(network, print)

@@ -76,6 +76,10 @@ def test_without_a_relative_the_answers_stay_as_they_were(bundle: Bundle) -> Non
 
 def test_nobody_is_searched_for_tasks_that_listen_to_nobody(bundle: Bundle, collection: Collection) -> None:
     assert Predictor(bundle, ["localization"], kin=Kin(collection)).kin is None
+    predictor = Predictor(bundle, kin=Kin(collection))
+    predictor.tasks = (TASKS["localization"],)  # as a server narrows its questions
+    (told,) = predictor.predict(UBIQUITIN)
+    assert told.messages == ()
 
 
 def test_a_collection_for_tasks_that_ask_nobody_is_refused(bundle: Bundle, tmp_path: Path) -> None:

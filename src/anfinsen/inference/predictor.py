@@ -156,7 +156,8 @@ class Predictor:
 
     def _family(self, protein: Protein) -> Family | None:
         """Its relatives, where somebody knows relatives and a task asks them."""
-        return None if self.kin is None else self.kin.family(protein.sequence)
+        listens = any(task.name in self._network.listeners for task in self.tasks)
+        return self.kin.family(protein.sequence) if self.kin is not None and listens else None
 
     def _found(self, family: Family | None) -> tuple[Message, ...]:
         """What is said of the relatives that were found, and who asked them."""

@@ -24,6 +24,7 @@ from anfinsen import runtime
 from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.substitutions import Surroundings, Weights, effect_terms, places_of, state_terms
 from anfinsen.data.variants import Substitution, Variant
+from anfinsen.hub.body import body_hash
 from anfinsen.hub.bundle import Bundle
 from anfinsen.inference.variants import CONSERVATION, STRUCTURE, look_around
 from anfinsen.kinship.family import Family
@@ -155,7 +156,7 @@ class Scanner:
             named = " and ".join(PARTS[part] for part in lost)
             notes.append(Message("warning", f"This bundle gives no {named}: the scores do without."))
         asks_the_bundle = bool(_NEEDS.keys() & weights.groups.keys())
-        if asks_the_bundle and self.bundle.sha256 != weights.about["sha256"]:
+        if asks_the_bundle and body_hash(self.network.body) != weights.about["body"]:
             text = f"The weights of the scan were fitted to the answers of another model, {weights.about['model']}."
             notes.append(Message("info", text))
         if STRUCTURE not in self.network.heads and "secondary structure" in stability_weights().groups:
