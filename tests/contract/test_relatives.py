@@ -99,6 +99,7 @@ def test_a_bundle_keeps_its_listeners_and_remembers_what_they_make_of_known_prot
     bundle.save(tmp_path / "tiny")
     opened = Bundle.load(tmp_path / "tiny")
     assert list(opened.network.listeners) == list(ASKING) and opened.verify() == []
+    assert not any(weight.requires_grad for weight in opened.network.listeners.parameters())  # taught apart
     listener = opened.network.listeners["conservation"]
     listener.load_state_dict(listener.state_dict() | {"trust": torch.zeros(9)})
     assert any("conservation, with relatives" in told for told in opened.verify())

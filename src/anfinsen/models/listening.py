@@ -41,10 +41,13 @@ class Listener(nn.Module):
 
 
 def listeners_from(weights: Mapping[str, Tensor]) -> nn.ModuleDict:
-    """The listeners whose weights these are, each weight named after its task, a dot, and its place."""
+    """The listeners whose weights these are, each weight named after its task, a dot, and its place.
+
+    They rest while a body or a head learns: they are taught apart.
+    """
     made = nn.ModuleDict()
     for name in dict.fromkeys(key.partition(".")[0] for key in weights):
         size, width = len(weights[f"{name}.trust"]), weights[f"{name}.near.convolve.weight"].shape[1]
         made[name] = Listener(size, width - size)
     made.load_state_dict(dict(weights))
-    return made
+    return made.requires_grad_(False)
