@@ -1,6 +1,6 @@
 """How long a person waits for every answer about one protein: `anfinsen bench one-pass`.
 
-    20 real proteins of about 300 residues, one at a time, warm -> all tasks in one pass of the body
+    10 real proteins of about 300 residues, one at a time, warm -> all tasks in one pass of the body
                                                                 -> the same tasks, a pass for each
     six rounds, the two ways in turns -> seconds a protein, the mean of a round -> median, lowest and highest of them
 
@@ -26,7 +26,7 @@ from anfinsen.kinship.kin import Kin
 from anfinsen.targets.metrics import Estimate
 from anfinsen.tasks import TASKS
 
-PROTEINS = 20
+PROTEINS = 10
 SHORTEST, LONGEST = 290, 310
 """Residues of the proteins that are asked."""
 ONE_EACH = "a pass for each task"

@@ -36,6 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from anfinsen.bench.degree import rules_for
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.address import cache_folder
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example, proteins_of
 from anfinsen.errors import MissingDataError
 from anfinsen.hub.body import body_hash
@@ -142,10 +143,10 @@ def sittings(limit: int | None, tell: Tell) -> Iterator[Sitting]:
     fold, strict = guo["fold"].to_numpy(), guo["strict"].to_numpy()
     for number in range(1 if limit else FOLDS):
         train, test = (_at(pairs, found) for found in (fold != number, fold == number))
-        yield Sitting(GUO.name, "guo-5fold", train, _few(test, limit))
+        yield Sitting(GUO.name, "guo-5fold", train, draw(test, limit))
     taught = _at(pairs, strict == "train")
     for name in ("C2", "C3"):
-        yield Sitting(GUO.name, f"guo-{name}", taught, _few(_at(pairs, strict == name), limit))
+        yield Sitting(GUO.name, f"guo-{name}", taught, draw(_at(pairs, strict == name), limit))
     try:
         species = SPECIES.rows().filter(polars.col("in_orig"))
     except MissingDataError as error:
@@ -156,12 +157,12 @@ def sittings(limit: int | None, tell: Tell) -> Iterator[Sitting]:
         for name, full in (("fly", "D. melanogaster"), ("ecoli", "E. coli"))
     }
     for name, asked in of.items():
-        yield Sitting(f"{SPECIES.name}-{name}", name, pairs, _few(asked, min(limit or ASKED, ASKED)))
-    for name, teachers in (("yeast", _few(of["fly"], 8000) + of["ecoli"]), ("ecoli", pairs + _few(of["fly"], 8000))):
+        yield Sitting(f"{SPECIES.name}-{name}", name, pairs, draw(asked, min(limit or ASKED, ASKED)))
+    for name, teachers in (("yeast", draw(of["fly"], 8000) + of["ecoli"]), ("ecoli", pairs + draw(of["fly"], 8000))):
         asked = DSCRIPT[name].pairs(DSCRIPT[name].rows())
         seen = {chain.sha256 for example in asked for chain in example.chains}
         apart = [one for one in teachers if not any(chain.sha256 in seen for chain in one.chains)]
-        yield Sitting(DSCRIPT[name].name, f"dscript-{name}", apart, _few(asked, min(limit or ASKED, ASKED)), RARE)
+        yield Sitting(DSCRIPT[name].name, f"dscript-{name}", apart, draw(asked, min(limit or ASKED, ASKED)), RARE)
 
 
 class Voices(NamedTuple):
@@ -291,9 +292,3 @@ def _log_odds(chance: NDArray[numpy.floating[Any]]) -> Floats:
 
 def _at(pairs: Sequence[Example], chosen: NDArray[numpy.bool_]) -> list[Example]:
     return [pairs[at] for at in numpy.flatnonzero(chosen).tolist()]
-
-
-def _few(pairs: Sequence[Example], limit: int | None) -> list[Example]:
-    if limit is None or len(pairs) <= limit:
-        return list(pairs)
-    return [pairs[at] for at in numpy.sort(numpy.random.default_rng(1).permutation(len(pairs))[:limit]).tolist()]

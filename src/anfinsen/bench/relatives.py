@@ -18,6 +18,7 @@ import numpy
 
 from anfinsen.bench.study import Question, Tell
 from anfinsen.bench.suite import SEQUENCE
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.errors import UnknownNameError
 from anfinsen.hub.bundle import MASKED, Bundle
@@ -94,7 +95,7 @@ def asked_about(task: Task, split: str, count: int) -> list[Example]:
     Of membrane proteins there would be few otherwise, and the others do not count.
     """
     every = [example for example in task.examples(split) if len(set(str(example.value))) > 1]
-    return [every[place] for place in sorted(numpy.random.default_rng(_SEED).permutation(len(every))[:count].tolist())]
+    return draw(every, count, seed=_SEED)
 
 
 def corpus() -> Collection:

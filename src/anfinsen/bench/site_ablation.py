@@ -28,9 +28,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from anfinsen.bench.sites import SUITE, alone, blind, drawn, only
+from anfinsen.bench.sites import SUITE, alone, blind, only
 from anfinsen.bench.study import Question, Tell
 from anfinsen.data.batch import Stream
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.hub.body import bare
 from anfinsen.hub.bundle import Bundle
@@ -122,9 +123,9 @@ LATE: Mapping[str, tuple[str, ...]] = {
 def scale_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """AUPR and MCC of all arms on the test structures. About a quarter of an hour on one core."""
     task, train = alone(DRUG, [example_of(one) for one in load_holo("train") if len(one.protein) <= LONGEST])
-    train = drawn(train, limit)
+    train = draw(train, limit)
     valid, test = ([only(example_of(one), DRUG) for one in load_holo(split)] for split in ("valid", "test"))
-    test = drawn(test, limit)
+    test = draw(test, limit)
     body = FrozenBody(bare(bundle.network.body))
     config = CONFIG if limit is None else CONFIG.replaced(steps=CONFIG.steps // 20)  # a quick look
     said: dict[str, Said] = {}

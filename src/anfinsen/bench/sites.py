@@ -24,6 +24,7 @@ from scipy.spatial import KDTree
 
 from anfinsen.bench.residues import by, neighbour, residue
 from anfinsen.bench.study import Question, Tell
+from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.errors import UndefinedScoreError
 from anfinsen.hub.bundle import Bundle, default_bundle
@@ -78,7 +79,7 @@ def residue_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score
     train = TASK.examples("train")
     rows: list[Score] = []
     for split, kinds in (("test", (DRUG,)), ("official", OFFICIAL), ("own", OWN)):
-        asked = drawn(TASK.examples(split), limit)
+        asked = draw(TASK.examples(split), limit)
         tell(f"{bundle.label} answers {len(asked):,} chains of '{split}'.")
         for kind in kinds:
             rows += _kind_rows(bundle, kind, split, [asked[at] for at in _known(asked, kind)], train, tell)
@@ -178,12 +179,6 @@ def _known(examples: Sequence[Example], kind: str) -> list[int]:
     """The places of the examples of which the kind is known."""
     track = list(LETTERS).index(kind)
     return [at for at, one in enumerate(examples) if isinstance(one.value, tuple) and "-" not in str(one.value[track])]
-
-
-def drawn(examples: Sequence[Example], limit: int | None) -> list[Example]:
-    """At most `limit` of some examples, always the same ones."""
-    places = numpy.random.default_rng(_SEED).permutation(len(examples))[:limit]
-    return [examples[at] for at in sorted(places.tolist())]
 
 
 def blind(examples: Sequence[Example]) -> list[Example]:

@@ -1,16 +1,14 @@
 """The predictor: proteins in, predictions out. Command line, Python, REST and clusters all use this class.
 
     examples -> ask (one pass for all tasks) -> answers, calibrated -> reach -> Prediction
-             -> relatives, looked for meanwhile, for the tasks that ask them
+             -> relatives, for the tasks that ask them
 
 It holds one bundle and keeps nothing of what it is asked.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
@@ -82,26 +80,13 @@ class Predictor:
 
     def predict(self, questions: Iterable[Question]) -> Iterator[Prediction]:
         """One prediction a protein, in order, as they come; reads ahead by a few hundred proteins at most."""
-        families: deque[Future[Family | None]] = deque()
-        with ThreadPoolExecutor(1) as aside:  # relatives are looked for while the network reads
+        examples, again = tee(self._fitting(as_examples(questions)))
+        for example, outputs in zip(examples, ask(self._network, self.tasks, again, with_state=True), strict=True):
+            yield self._prediction(example, outputs)
 
-            def noted(examples: Iterable[Example]) -> Iterator[Example]:
-                for example in examples:
-                    families.append(aside.submit(self._family, example.protein))
-                    yield example
-
-            examples, again = tee(noted(self._fitting(as_examples(questions))))
-            try:
-                for example, outputs in zip(
-                    examples, ask(self._network, self.tasks, again, with_state=True), strict=True
-                ):
-                    yield self._prediction(example, outputs, families.popleft().result())
-            finally:
-                aside.shutdown(cancel_futures=True)
-
-    def _prediction(self, example: Example, outputs: Outputs, family: Family | None) -> Prediction:
+    def _prediction(self, example: Example, outputs: Outputs) -> Prediction:
         """What is said of one protein."""
-        answers, protein = {}, example.protein
+        answers, protein, family = {}, example.protein, self._family(example.protein)
         told = outputs if family is None else outputs | with_family(self._network, outputs, family)
         for task in self.tasks:
             (answer,) = task.answers([told[task.name]], [example], self.bundle.records[task.name].calibration)
