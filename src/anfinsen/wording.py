@@ -1,11 +1,11 @@
-"""Words that every room needs: a count with its noun, and what was refused of a file.
+"""Words that every room needs: a count with its noun, words in a row, and what was refused of a file.
 
 It knows no room, no screen and no colour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 SHOWN = 5
@@ -19,6 +19,16 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     ('1 pair', '2,000 pairs', '0 families')
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words as a sentence lists them.
+
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
+    *most, last = list(words) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def refusals(refused: Sequence[object], table: Path) -> Iterator[str]:

@@ -23,10 +23,11 @@ from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.composition import composition
 from anfinsen.data.example import Example
 from anfinsen.explain.counterfactual import TRIED, Substitution
-from anfinsen.explain.explanation import NAMED, Explanation, listed
+from anfinsen.explain.explanation import NAMED, Explanation
 from anfinsen.explain.faithfulness import ORDERS, Curve, judge, ranked, shuffled
 from anfinsen.explain.lens import Asked
 from anfinsen.tasks.base import Task
+from anfinsen.wording import listed
 
 COMPOSITION = "composition"
 """The one view of such an answer."""

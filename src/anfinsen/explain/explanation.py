@@ -12,6 +12,7 @@ from anfinsen.explain.faithfulness import Faithfulness, judge, ranked, shuffled
 from anfinsen.explain.lens import Asked, Lens
 from anfinsen.models.network import Network
 from anfinsen.tasks.base import Task
+from anfinsen.wording import listed
 
 GRADIENTS, OCCLUSION = "integrated gradients", "occlusion"
 NAMED = 5
@@ -111,12 +112,3 @@ def explain(
         substitutions=substitutions(lens),
         beside=beside,
     )
-
-
-def listed(words: list[str]) -> str:
-    """Words as a sentence lists them.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

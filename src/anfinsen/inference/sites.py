@@ -44,7 +44,8 @@ from anfinsen.structure.graph import GROUNDS, Ground
 from anfinsen.structure.pockets import Pocket, find_cavities, gather
 from anfinsen.structure.protein import Message, Protein
 from anfinsen.targets.base import Answer
-from anfinsen.tasks.ligand_sites import DRUG, HELD, TASK, counts, listed
+from anfinsen.tasks.ligand_sites import DRUG, HELD, TASK, counts
+from anfinsen.wording import listed
 
 EMBEDDED = WEIGHTS / "anfinsen-sites"
 """The model of sites that comes with the package."""

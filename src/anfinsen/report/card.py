@@ -25,6 +25,7 @@ from anfinsen.report.standing import Standing, find_standing
 from anfinsen.structure.protein import Message
 from anfinsen.targets.base import Answer, Number
 from anfinsen.tasks.base import GROUPS, Task
+from anfinsen.wording import listed
 
 _MOST_BARS, _LEAST_BARS = 5, 3
 
@@ -258,15 +259,14 @@ def caution(cards: Sequence[Card]) -> str:
         return "It is far from every protein that the model has learned from: treat all answers as guesses."
     if len(far) <= len(near):
         if len(far) == 1:
-            return f"Treat the answer on {_listed(far)} as a guess: it is far from training."
-        return f"Treat the answers on {_listed(far)} as guesses: they are far from training."
+            return f"Treat the answer on {_titles(far)} as a guess: it is far from training."
+        return f"Treat the answers on {_titles(far)} as guesses: they are far from training."
     verb = "answer on {} is" if len(near) == 1 else "answers on {} are"
-    return f"Only the {verb.format(_listed(near))} near to training: treat the others as guesses."
+    return f"Only the {verb.format(_titles(near))} near to training: treat the others as guesses."
 
 
-def _listed(cards: Sequence[Card]) -> str:
-    titles = [card.title[:1].lower() + card.title[1:] for card in cards]
-    return " and ".join([", ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
+def _titles(cards: Sequence[Card]) -> str:
+    return listed(card.title[:1].lower() + card.title[1:] for card in cards)
 
 
 def _reaches(cards: Sequence[Card]) -> list[Reach]:

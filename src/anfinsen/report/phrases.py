@@ -13,6 +13,7 @@ from anfinsen.structure.conditions import CONDITIONS, Condition
 from anfinsen.structure.thermodynamics import AIR_PRESSURE
 from anfinsen.structure.titration import charge
 from anfinsen.tasks.base import Task
+from anfinsen.wording import listed
 
 
 def sentences(behaviour: Behaviour, tasks: Mapping[str, Task]) -> list[str]:
@@ -54,7 +55,7 @@ def _state(behaviour: Behaviour) -> str:
     parts += [dose(CONDITIONS[name], rest[name]) for name in ("urea", "guanidinium") if rest[name]]
     if abs(rest["pressure"] - AIR_PRESSURE) > 1e-9:
         parts.append(f"{rest['pressure']:g} MPa")
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return listed(parts)
 
 
 def dose(condition: Condition, value: float) -> str:

@@ -23,6 +23,7 @@ from anfinsen.targets.base import Answer
 from anfinsen.targets.sites import add_scores
 from anfinsen.targets.tracks import NONE, Tracks
 from anfinsen.tasks.base import Published, Task
+from anfinsen.wording import listed
 
 _FIRST = 5
 """Residues that a sentence names."""
@@ -49,14 +50,9 @@ def _say(answer: Answer) -> str:
     said = [letter != NONE for letter in answer["tokens"]]
     first = [str(place + 1) for place in numpy.argsort(-chances, kind="stable")[: min(_FIRST, sum(said))].tolist()]
     return (
-        f"If it binds anything, then first of all at {_listed(first)}. In all {_listed(found)}; "
+        f"If it binds anything, then first of all at {listed(first)}. In all {listed(found)}; "
         f"about {chances[said].mean():.0%} of these should be right."
     )
-
-
-def _listed(words: list[str]) -> str:
-    """Some words as they are said: 'one, two and three'."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _chances(answer: Answer) -> NDArray[numpy.float64]:

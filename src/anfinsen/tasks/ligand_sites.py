@@ -16,7 +16,7 @@ chance would have it: of relatives with half their residues alike that finds nea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -34,6 +34,7 @@ from anfinsen.targets.base import Answer
 from anfinsen.targets.sites import add_scores
 from anfinsen.targets.tracks import Tracks
 from anfinsen.tasks.base import FORGET, Published, Task
+from anfinsen.wording import listed
 
 DRUG = "drug"
 """The track of any drug-like ligand."""
@@ -193,16 +194,6 @@ def counts(answer: Answer) -> dict[str, int]:
         for kind, shares in answer["probabilities"].items()
     }
     return {kind: count for kind, count in found.items() if count}
-
-
-def listed(parts: Iterable[str]) -> str:
-    """Words joined as a person would: 'a, b and c'.
-
-    >>> listed(["zinc", "DNA"])
-    'zinc and DNA'
-    """
-    found = list(parts)
-    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
 def _say(answer: Answer) -> str:
