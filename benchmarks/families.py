@@ -22,7 +22,7 @@ from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.substitutions import places_of
 from anfinsen.hub.bundle import MASKED
 from anfinsen.kinship.families import LIBRARY, Families
-from anfinsen.kinship.family import USUAL, counts_of
+from anfinsen.kinship.family import USUAL, counts_of, weights_of
 from anfinsen.kinship.mmseqs import Member, families
 from anfinsen.tasks import TASKS
 
@@ -47,7 +47,8 @@ def main() -> int:
     counted, members = [], []
     for family in families(chains, IDENTITY, COVERAGE, SENSITIVITY):
         if len(family) >= FEWEST:
-            counted.append(counts_of(aligned(chains, family[:MOST])).astype(numpy.float32))
+            rows = aligned(chains, family[:MOST])
+            counted.append(counts_of(rows, weights_of(rows)).astype(numpy.float32))
             members.append(len(family))
     columns = numpy.concatenate(counted)
     shares, common = kinds_of(columns)

@@ -2,9 +2,9 @@
 
     python benchmarks/mutations.py [--bundle FOLDER] [--check] [--relatives FASTA]
 
-Run it after the language model or the heads for structure and conservation have changed. Relatives are looked for in
-the training part of the pre-training corpus, or in a FASTA file of your own. With --check nothing is
-written: the exit code is 1 where the weights that lie in the package are not those that come out.
+Run it after the language model, what it hears of relatives, or the heads for structure and conservation have changed.
+Relatives are looked for in the families that come with the package, and in a FASTA file of your own. With --check
+nothing is written: the exit code is 1 where the weights that lie in the package are not those that come out.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from anfinsen.bench.mutations import (
     read_lessons,
     read_stability,
 )
-from anfinsen.bench.relatives import corpus
+from anfinsen.errors import AnfinsenError
 from anfinsen.hub.body import body_hash
 from anfinsen.hub.bundle import Bundle, default_bundle
 from anfinsen.inference.scan import WEIGHTS as EFFECTS
 from anfinsen.inference.scan import WEIGHTS_WITH_FAMILY as WITH_FAMILY
-from anfinsen.kinship.collection import Collection
+from anfinsen.kinship.kin import Kin
 from anfinsen.models.fast import quicken
 from anfinsen.tasks.stability_change import WEIGHTS as STATES
 
@@ -44,14 +44,16 @@ def main() -> int:
     bundle = Bundle.load(asked.bundle or default_bundle())
     network = quicken(bundle.network.eval())
     about = {"model": bundle.name, "body": body_hash(bundle.network.body)}
-    collection = Collection.open(asked.relatives) if asked.relatives else corpus()
-    lessons, heads = read_lessons(network, print, collection), list(network.heads)
+    kin = Kin.find(asked.relatives)
+    if kin is None:
+        raise AnfinsenError("Nobody knows relatives.", remedy="Install pyhmmer.")
+    lessons, heads = read_lessons(network, print, kin), list(network.heads)
     stability = read_stability(network, print)
     fitted = {
         HOUSE / "tasks" / STATES: fit_stability(stability, about),
         HOUSE / "inference" / EFFECTS: fit_effects(lessons, heads, about),
         HOUSE / "inference" / WITH_FAMILY: fit_effects(
-            lessons, heads, {**about, "relatives": collection.name}, FAMILY_CANDIDATES
+            lessons, heads, {**about, "relatives": ", ".join(kin.names)}, FAMILY_CANDIDATES
         ),
     }
     is_same = True

@@ -9,18 +9,23 @@ import numpy
 import polars
 import pytest
 
-from anfinsen.bench import binders, drug, unseen
+from anfinsen.bench import binders, drug, screening, unseen
 from anfinsen.bench.suite import suites
+from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
+from anfinsen.inference.screening import open_predictor
 from anfinsen.models.network import Network
+from anfinsen.reading.readers import read_examples
 from anfinsen.sets.binders import COLUMNS, fep_series
+from anfinsen.sets.screening import Target
 from anfinsen.structure.protein import Protein
 from anfinsen.training.affinity import AffinityConfig
 from anfinsen.training.affinity_network import NetworkConfig
 
 PROBES = {"drug only", "protein only", "nearest neighbour", "KronRLS", "KronRLS, likeness squared"}
 NAME = "anfinsen-tiny affinity"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def write(folder: Path, **tables: dict[str, list]) -> None:
@@ -128,3 +133,25 @@ def test_series_of_a_taught_protein_are_kept_apart_from_those_of_a_new_one(table
 def test_the_suite_holds_every_study_of_affinity_and_screening() -> None:
     names = {one.name for one in suites()["drug"]}
     assert {"affinity-davis", "affinity-kiba", "affinity-biosnap", "affinity-unseen", "screen", "screen-rate"} <= names
+
+
+def test_a_screen_is_judged_without_the_binders_that_it_knows() -> None:
+    (egfr,) = (one for one in read_examples(str(EXAMPLES / "egfr.fasta")) if isinstance(one, Example))
+    known = ["COc1cc2ncnc(Nc3ccc(F)c(Cl)c3)c2cc1OCCCN1CCOCC1", "C#Cc1cccc(Nc2ncnc3cc(OCCOC)c(OCCOC)cc23)c1"]
+    quinazolines = [
+        f"COc1cc2ncnc(Nc3cccc({halogen})c3)c2cc1O{'C' * at}" for halogen in ("Br", "I") for at in range(1, 5)
+    ]
+    others = [f"{'C' * (at + 3)}Nc1ccsc1" for at in range(8)]
+    smiles = (*known, *quinazolines, *others)
+    active = numpy.arange(len(smiles)) < len(known) + len(quinazolines)
+    stranger = Protein("stranger", "MKTAYIAKQRQISFVKSHFSRQ" * 3)
+    targets = [Target(one.id, one, True, smiles, active, numpy.ones(len(smiles))) for one in (egfr.protein, stranger)]
+    found, foreign = screening.judge(targets, open_predictor(), "anfinsen-tiny screen")
+    assert not found.kept[:2].any() and found.kept[10:].all() and found.kept[2:10].sum() >= len(quinazolines) - 5
+    assert set(found.said) == {
+        "anfinsen-tiny screen", "affinity", "likeness to 5 known", "like any drug", "random", "properties alone",
+    }  # fmt: skip
+    assert found.score("AUROC", "anfinsen-tiny screen") == 1.0 and len(found.binders) > 10
+    assert (found.said["like any drug"] >= found.said["anfinsen-tiny screen"] - 1e-3).all()
+    assert not len(foreign.binders) and foreign.kept.sum() == len(smiles) - 5
+    assert (foreign.said["anfinsen-tiny screen"] == foreign.said["affinity"]).all()

@@ -240,7 +240,8 @@ def test_there_is_no_verdict_without_a_baseline() -> None:
 
 def test_a_new_task_appears_by_itself(tables: Path) -> None:
     assert {"shade", "weight"} <= {one.name for one in suites()["sequence"]}
-    assert [one.name for one in suites()["language-model"]] == ["masked", "contacts", "variants", "probes"]
+    body = ["masked", "contacts", "variants", "perplexity", "probes"]
+    assert [one.name for one in suites()["language-model"]] == body
     assert [one.name for one in sittings(["shade", "language-model", "shade"])][:2] == ["shade", "masked"]
     alone = {name for name in TASKS if TASKS[name].of_pairs}  # a table of pairs is dealt by its study
     assert {one.name for one in sittings([])} == set(TASKS) - alone | {one.name for one in STUDIES if not one.is_slow}

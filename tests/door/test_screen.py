@@ -23,6 +23,7 @@ from anfinsen.inference.screening import Screener, best, height, open_predictor,
 from anfinsen.reading.kept import Shelf
 from anfinsen.reading.library import count_rows, read_library, shards
 from anfinsen.reading.readers import read_examples
+from anfinsen.sets.known_binders import find_binders
 from anfinsen.structure.protein import Protein
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -112,11 +113,51 @@ def test_a_killed_screen_goes_on_and_writes_the_same_bytes(
         for row in parquet.read_table(path)["row"].to_pylist()
     ]
     assert sorted(rows) == list(range(1, len(ROWS) + 1))
-    other = Screener(predictor, target, Shelf(None), size=2, by="likeness", known=_known())
+    other = Screener(predictor, target, Shelf(None), size=2, known=_known(), along=find_binders(target.sequence))
     with pytest.raises(
-        UsageError, match=r"holds another screen \(library.smi against EGFR\); they differ in: by, known"
+        UsageError,
+        match=r"holds another screen \(library.smi against EGFR\); they differ in: by, known, binders_sha256",
     ):
         list(other.run(source, tmp_path / "broken"))
+
+
+def test_binders_that_come_along_rank_and_a_stopped_screen_goes_on_with_them(
+    predictor: AffinityPredictor, target: Protein, tmp_path: Path
+) -> None:
+    source = write(tmp_path / "library.smi")
+    screener = Screener(predictor, target, Shelf(None), size=2, along=find_binders(target.sequence))
+    assert screener.by == "likeness" and screener.choice.startswith("Ranked by likeness to ")
+    assert screener.choice.endswith("proteins like EGFR, the nearest 100% identical.")
+    whole = run(screener, source, tmp_path / "whole")
+    run(screener, source, tmp_path / "broken", most=1)
+    again = Screener(predictor, target, Shelf(None), size=2, along=find_binders(target.sequence))
+    assert run(again, source, tmp_path / "broken") == whole
+    first, second, *others = best(tmp_path / "whole", 10)
+    assert (first["drug"], first["known_itself"], first["score"]) == ("gefitinib", True, 1.0)
+    assert second["drug"] == "imatinib" and all(hit["known_likeness"] < 0.35 for hit in others)
+    assert second["known_ligand"].startswith("a binder of a protein ")
+    affine = Screener(predictor, target, Shelf(None), along=screener.along, by="affinity")
+    assert affine.choice.startswith("Ranked by predicted affinity, as asked; a better guide would be")
+
+
+def test_a_target_without_a_known_binder_is_ranked_by_affinity_and_this_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANFINSEN_CACHE", str(tmp_path / "cache"))
+    stranger, library = tmp_path / "stranger.fasta", tmp_path / "two.smi"
+    stranger.write_text(">stranger\n" + "MKTAYIAKQRQISFVKSHFSRQ" * 3 + "\n", encoding="utf-8")
+    library.write_text(f"{GEFITINIB} gefitinib\nCC(=O)Oc1ccccc1C(=O)O aspirin\n", encoding="utf-8")
+    told = {}
+    for name, how in {"stranger": (), "egfr": ("--known", "none")}.items():
+        asked = ["--target", str(stranger if name == "stranger" else EXAMPLES / "egfr.fasta"), "--out"]
+        words = ["screen", *asked, str(tmp_path / name), "--library", str(library), "--threads", "1", *how]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+        told[name] = " ".join(result.output.split())
+        assert json.loads((tmp_path / name / "screen.json").read_text())["by"] == "affinity"
+    sentence = "or of a relative is at hand, so the order by predicted affinity is a guess."
+    assert f"No binder of stranger {sentence}" in told["stranger"] and f"No binder of EGFR {sentence}" in told["egfr"]
+    assert sentence in (tmp_path / "stranger" / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_was_kept_is_what_was_read_and_a_damaged_file_is_read_anew(tmp_path: Path) -> None:
@@ -199,7 +240,7 @@ def test_the_command_ranks_draws_and_asks_about_off_targets(tmp_path: Path, monk
         ranking = list(csv.DictReader(file))
     assert list(ranking[0])[:5] == ["protein", "drug", "pkd", "low", "high"]
     assert ranking[0]["drug"] == "gefitinib" and ranking[0]["known_ligand"] == "gefitinib"
-    assert float(ranking[0]["known_likeness"]) == 1.0
+    assert float(ranking[0]["known_likeness"]) == 1.0 and ranking[0]["known_itself"] == "true"
     acetate = next(row for row in ranking if row["drug"] == "acetate")
     assert acetate["messages"].startswith("A salt was removed") and acetate["far"] == "true"
     with (out / "panel.csv").open(encoding="utf-8", newline="") as file:
@@ -209,6 +250,10 @@ def test_the_command_ranks_draws_and_asks_about_off_targets(tmp_path: Path, monk
     page = (out / "report.html").read_text(encoding="utf-8")
     assert page.count("<figure><svg") == 3 and "<script" not in page
     assert "far from training" in page and "Other proteins they might hold" in page
+    assert (
+        "Ranked by likeness to 3 given ligands and " in page
+        and "A known binder itself. Likeness 1.00 to gefitinib." in page
+    )
     assert "How good such rankings are" in page and "DUD-E, kinases" in page and "likeness to 5 known 0." in page
     assert json.loads((out / "screen.json").read_text())["library"] == "library.csv"
     (out / "report.html").unlink()
@@ -218,7 +263,7 @@ def test_the_command_ranks_draws_and_asks_about_off_targets(tmp_path: Path, monk
 
 
 def test_ranking_by_likeness_wants_known_ligands(predictor: AffinityPredictor, target: Protein, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Give them: --known FILE"):
+    with pytest.raises(UsageError, match=r"none of EGFR or of a relative is at hand\. Give some: --known FILE"):
         Screener(predictor, target, Shelf(None), by="likeness")
     screener = Screener(predictor, target, Shelf(None), by="likeness", known=_known())
     list(screener.run(write(tmp_path / "library.smi"), tmp_path / "out"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy
+import polars
 import pytest
 
 from anfinsen.data.example import Example
@@ -33,6 +34,7 @@ def loaded(name: str) -> ModuleType:
 ABLATION = loaded("ablation")
 ANNOTATIONS = loaded("annotations")
 FAMILIES = loaded("families")
+BINDERS = loaded("binders")
 
 
 @pytest.mark.parametrize("arm", ABLATION.ARMS, ids=lambda arm: arm.name)
@@ -100,3 +102,20 @@ def test_columns_of_one_kind_are_told_from_columns_of_another(monkeypatch: pytes
     kinds = FAMILIES.assigned(columns, shares, common)
     assert (kinds[::2] == kinds[0]).all() and (kinds[1::2] == 1 - kinds[0]).all()
     assert numpy.allclose(shares.sum(1), 1, atol=1e-4) and RESIDUES[shares[kinds[0]].argmax()] in "LIVM"
+
+
+def test_binders_are_gathered_from_the_pairs_that_bind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ANFINSEN_DATA", str(tmp_path))
+    folder = tmp_path / "dti_biosnap"
+    folder.mkdir()
+    polars.DataFrame({"smiles": ["CCO", "c1ccccc1CC", "[Na]", "CCCCCCN"]}).write_parquet(folder / "drugs.parquet")
+    polars.DataFrame({"sequence": ["MKTAYIAKQRQ", "MKWVTFISLLK"]}).write_parquet(folder / "targets.parquet")
+    pairs = {"drug_idx": [0, 1, 2, 3, 3], "target_idx": [0, 0, 0, 0, 1], "label": [1, 1, 1, 0, 1]}
+    polars.DataFrame(pairs).write_parquet(folder / "pairs.parquet")
+    made = BINDERS.gathered()
+    assert list(zip(made.protein.tolist(), made.binder.tolist(), strict=True)) == [(0, 0), (1, 1)]
+    told = capsys.readouterr().out
+    assert "1 molecule of 4 refused; 1 molecule of fewer than 6 heavy atoms left out." in told
+    assert "2 of 4 pairs: 2 binders of 2 proteins." in told

@@ -254,12 +254,13 @@ def test_a_screen_on_a_cluster_writes_the_bytes_of_one_here_though_its_driver_st
     from anfinsen.inference.screening import Screener, open_predictor, screening
     from anfinsen.inference.spread import spread
     from anfinsen.reading.kept import Shelf
+    from anfinsen.sets.known_binders import NOBODY
 
     library = tmp_path / "library.smi"
     library.write_text("".join(f"{'C' * (1 + at % 9)}{'NO'[at % 2]} m{at}\n" for at in range(30)) + "C1CC broken\n")
     target = proteins(1)[0]
     screener = Screener(open_predictor(), target, Shelf(None), size=8)
-    over = spread(cluster, partial(screening, None, target, tmp_path / "kept", [], "affinity"))
+    over = spread(cluster, partial(screening, None, target, tmp_path / "kept", [], NOBODY, "affinity"))
     list(screener.run(str(library), tmp_path / "here"))
     begun = screener.run(str(library), tmp_path / "there", over=over)
     assert not next(begun).was_there

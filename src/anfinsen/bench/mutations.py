@@ -36,7 +36,7 @@ from anfinsen.data.substitutions import (
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
 from anfinsen.inference.variants import look_around
-from anfinsen.kinship.collection import Collection
+from anfinsen.kinship.kin import Kin
 from anfinsen.kinship.splits import NAMES, TEST
 from anfinsen.models.network import Network
 from anfinsen.sets.assays import BGL3, GFP, Change, Measured, deal, read_changes, read_scan
@@ -75,7 +75,7 @@ FAMILY_CANDIDATES: tuple[tuple[str, ...], ...] = (
     ("family", "relatives", "size and water", "residues", "conservation"),
     ("family", "size and water", "residues", "language model", "conservation"),
 )
-"""Where relatives are at hand; the first is the site-independent model alone."""
+"""Where relatives are at hand; the first is the language model that has heard them, by itself."""
 STATE_RIDGE, EFFECT_RIDGE = (1.0, 10.0, 100.0), (100.0, 300.0, 1000.0)
 FOLDS, SEEDS, MOST, DRAWN = 5, 4, 30, 3000
 """Folds of families, how often they are dealt anew, variants at which a family's weight stops, variants of a scan."""
@@ -281,18 +281,17 @@ class Lesson:
     effects: Floats
 
 
-def read_lessons(network: Network, tell: Tell, collection: Collection | None = None) -> list[Lesson]:
+def read_lessons(network: Network, tell: Tell, kin: Kin | None = None) -> list[Lesson]:
     """GFP and Bgl3, unrelated to the proteins that are judged; ddG asks another question and has weights of its own.
 
-    Their families are looked up where a collection of sequences is given.
+    Their relatives are asked where somebody knows some.
     """
     lessons = []
     for assay in (BGL3, GFP):
         scan = read_scan(assay, DRAWN, most_changes=2)
         tell(f"scans: {len(scan.variants):,} variants of {assay.split}.")
-        around = look_around(network, scan.wild_type)
-        if collection is not None:
-            around = around.with_family(collection.family(scan.wild_type).log_odds)
+        family = None if kin is None else kin.family(scan.wild_type)
+        around = look_around(network, scan.wild_type, family=family)
         lessons.append(Lesson(assay.split, variant_terms(scan, around), scan.effects))
     return lessons
 

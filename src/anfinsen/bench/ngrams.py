@@ -7,7 +7,7 @@ used, and only where it is shown. Answers are {"surprise": summed -log p, "count
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
@@ -32,12 +32,12 @@ _WEIGHT = 50.0
 
 def masked_unigram(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
     """Each hidden residue guessed from how frequent residues are."""
-    return _surprises(train, test, task, order=1)
+    return _guessed(train, test, task, order=1)
 
 
 def masked_trigram(train: Sequence[Example], test: Sequence[Example], task: Task) -> list[Answer]:
     """Each hidden residue guessed from the two before it, backing off where these are hidden or rare."""
-    return _surprises(train, test, task, order=3)
+    return _guessed(train, test, task, order=3)
 
 
 def letters_of(sequence: str) -> Codes:
@@ -46,18 +46,25 @@ def letters_of(sequence: str) -> Codes:
     return numpy.where((codes >= 0) & (codes < HIDDEN), codes, HIDDEN)
 
 
-def _surprises(train: Sequence[Example], test: Sequence[Example], task: Task, *, order: int) -> list[Answer]:
+def _guessed(train: Sequence[Example], test: Sequence[Example], task: Task, *, order: int) -> list[Answer]:
     chosen = draw_places(len(train), CORPUS_SAMPLE, in_order=False)
     model = _count([letters_of(train[index].protein.sequence) for index in chosen], order)
-    trust = _trust_in_shown([task.pose(train[index], index) for index in chosen[:1000]])
+    trust = trust_in_shown([task.pose(train[index], index) for index in chosen[:1000]])
+    return surprises(test, (_before(model, letters_of(example.protein.sequence)) for example in test), trust)
+
+
+def surprises(test: Sequence[Example], shares: Iterable[Floats], trust: float) -> list[Answer]:
+    """The answers of one who expects each letter at each place of each protein so often, (L, LETTERS).
+
+    Some of the asked residues are shown, rightly or swapped: a network learns how far to `trust` them, so may we.
+    """
     answers: list[Answer] = []
-    for example in test:
+    for example, expected in zip(test, shares, strict=True):
         shown, truth, asked = _posed(example)
-        shares = _before(model, shown)[asked, truth]
-        # some of the asked residues are shown, rightly or swapped: a network learns how far to trust them, so may we
-        hinted = trust * (shown[asked] == truth) + (1 - trust) * shares
-        shares = numpy.where(shown[asked] == HIDDEN, shares, hinted)
-        answers.append({"surprise": float(-numpy.log(shares).sum()), "count": len(asked)})
+        guessed = expected[asked, truth]
+        hinted = trust * (shown[asked] == truth) + (1 - trust) * guessed
+        guessed = numpy.where(shown[asked] == HIDDEN, guessed, hinted)
+        answers.append({"surprise": float(-numpy.log(guessed).sum()), "count": len(asked)})
     return answers
 
 
@@ -67,7 +74,7 @@ def _posed(example: Example) -> tuple[Codes, Codes, NDArray[numpy.intp]]:
     return letters_of(example.protein.sequence), letters_of(str(example.value))[asked], asked
 
 
-def _trust_in_shown(posed: Sequence[Example]) -> float:
+def trust_in_shown(posed: Sequence[Example]) -> float:
     """How often an asked residue that is shown is the true one."""
     right = seen = 0
     for example in posed:

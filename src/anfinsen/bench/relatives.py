@@ -7,7 +7,7 @@
 The corpus is the training part of what the language model was trained on, without the proteins of official tests: some
 400,000 sequences, fewer than Swiss-Prot has, and the same from which the families were gathered. Beside them stand the
 relatives alone, and all again for proteins that have many. Zero-shot mutations with relatives are judged by
-`anfinsen bench variants`.
+`anfinsen bench variants`, hidden residues by `anfinsen bench perplexity`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _STEP = 10.0
 
 def relatives_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     """The headline of every task that asks relatives, without and with them; `limit` takes fewer proteins."""
-    asking = [TASKS[name] for name in TASKS if name in bundle.network.listeners]
+    asking = [TASKS[name] for name in TASKS if name in bundle.network.listeners and name != MASKED]
     if not asking:
         raise UnknownNameError(f"task that asks relatives in '{bundle.label}'", CONSERVATION.name, bundle.records)
     kin, collection = Kin(known_families()), Kin(corpus())

@@ -3,13 +3,20 @@
     list -> targets with a sequence -> molecules -> what a screen ranks by, and rivals -> AUROC, BEDROC, EF1
          -> mean over targets with its interval; kinases and other proteins apart
 
+ours          what `screen` does when it is told nothing but the protein: likeness to the known binders that come along,
+              affinity where there is none
+affinity      the low end of the affinity's interval for every target
+any drug      likeness to the nearest of all binders that come along, whatever they bind: what is reached by knowing
+              what drugs look like, and no protein
 properties    gradient trees on nine simple properties of the molecule, taught to tell binders from decoys on all other
               targets of the same list: what it reaches was in the making of the list and is no knowledge of binding
 likeness      to the most alike of five known binders (ECFP4), drawn at random; nobody is judged on those five
 random        a random order
 
-A molecule that the model was taught together with this very target is left out for everybody. Decoys are drawn (2,000
-a target) and each stands for so many of its list. Decoys of DUD and DUD-E are presumed not to bind, not measured.
+A molecule that the model was taught together with this very target, or that has all fragments of a known binder of it
+or of a relative, is left out for everybody. Decoys are drawn (2,000
+a target) and each stands for so many of its list. Decoys of DUD and DUD-E are presumed not to bind, not measured; on
+BindingDB both sides were measured, which is the hard question and the only one that no decoy gives away.
 
 How many molecules are answered in a second is a study by itself (`rate_rows`), for a machine that does nothing else.
 """
@@ -35,10 +42,11 @@ from anfinsen.drug.properties import simple_properties
 from anfinsen.errors import MissingDataError, UndefinedScoreError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score
-from anfinsen.inference.screening import Screener, open_predictor
+from anfinsen.inference.screening import Screener, height, open_predictor
 from anfinsen.reading.kept import Shelf, kept_folder
 from anfinsen.sandbox import run_limited
-from anfinsen.sets.screening import DECOYS, SETS, Target, load_targets
+from anfinsen.sets.known_binders import Binders, find_binders, known_binders
+from anfinsen.sets.screening import DECOYS, MEASURED, SETS, Target, load_targets
 from anfinsen.targets.metrics import Estimate
 from anfinsen.tasks.screening import MOST, NAME, SCORES, measure_targets
 
@@ -57,9 +65,10 @@ _SEED, _AT_ONCE = 1, 200
 
 @dataclass(frozen=True)
 class Judged:
-    """One target with what everybody says of its N molecules."""
+    """One target with what is known to bind it, and what everybody says of its N molecules."""
 
     target: Target
+    binders: Binders
     kept: NDArray[numpy.bool_]
     said: dict[str, NDArray[numpy.float64]]
 
@@ -82,12 +91,14 @@ def screening_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Sco
             missing = error
             continue
         tell(f"{name}: {len(targets)} targets; without a sequence here, so left out: {', '.join(left) or 'none'}.")
-        judged = judge(targets, predictor, f"{bundle.label} affinity")
+        judged = judge(targets, predictor, f"{bundle.label} affinity, known binders first")
         out = sum(int((~one.kept).sum()) for one in judged)
         asked = sum(len(one.kept) for one in judged)
-        tell(f"{name}: {asked:,} molecules; {out} told, taught or refused, so not judged.")
+        tell(f"{name}: {asked:,} molecules; {out:,} known, told, taught or refused, so not judged.")
+        for one in judged:
+            tell(f"{name}, {one.target.name}: {one.binders.say('it')}.")
         groups = {f"{name}-{group}": _only(judged, flag) for group, flag in GROUPS.items()}
-        for split, chosen in {name: judged, **groups}.items():
+        for split, chosen in {name: judged, **(groups if name != MEASURED else {})}.items():
             rows += _rows(name, split, chosen, tell)
     if missing is not None and not rows:
         raise missing
@@ -104,18 +115,21 @@ def judge(targets: Sequence[Target], predictor: Any, model: str) -> list[Judged]
         molecules = [one for one in read if isinstance(one, Molecule)]
         draw = numpy.random.default_rng([_SEED, *target.name.encode()])
         known = draw.permutation(numpy.flatnonzero(there & target.active))[:KNOWN]
-        hits = Screener(predictor, target.protein, Shelf(None)).score(molecules)
+        screener = Screener(predictor, target.protein, Shelf(None), along=find_binders(target.protein.sequence))
+        hits = screener.score(molecules)
         kept = there.copy()
-        kept[numpy.flatnonzero(there)[[hit["measured"] for hit in hits]]] = False
+        kept[numpy.flatnonzero(there)[[bool(hit["measured"] or hit["known_itself"]) for hit in hits]]] = False
         kept[known] = False
         prints = fingerprints(molecules)
         place = numpy.cumsum(there) - 1
         said = {
             model: _spread([hit["score"] for hit in hits], there),
+            "affinity": _spread([height(hit["pkd"], hit["low"], screener.floor) for hit in hits], there),
             f"likeness to {KNOWN} known": _spread(likeness(prints, prints[place[known]]).max(1), there),
+            "like any drug": _spread(_like_any(prints), there),
             "random": draw.random(len(there)),
         }
-        found.append(Judged(target, kept, said))
+        found.append(Judged(target, screener.binders, kept, said))
         rows = [
             row
             for at in range(0, len(molecules), _AT_ONCE)
@@ -127,6 +141,13 @@ def judge(targets: Sequence[Target], predictor: Any, model: str) -> list[Judged]
     for one, value in zip(found, _by_properties(found, table), strict=True):
         one.said["properties alone"] = value
     return found
+
+
+def _like_any(prints: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
+    """Likeness to the nearest of all binders that come along, (M,)."""
+    every = known_binders().circles.astype(numpy.float32)
+    found = [likeness(prints[at : at + _AT_ONCE], every).max(1) for at in range(0, len(prints), _AT_ONCE)]
+    return numpy.concatenate(found)
 
 
 def _by_properties(found: Sequence[Judged], table: Sequence[NDArray[Any]]) -> list[NDArray[numpy.float64]]:
@@ -148,7 +169,7 @@ def _rows(name: str, split: str, judged: Sequence[Judged], tell: Tell) -> list[S
     if not judged:
         return []
     rows = []
-    for metric in SCORES:
+    for metric in list(SCORES)[: 1 if name == MEASURED else None]:
         question = Question(SUITE, NAME, name, split, metric)
         for who in judged[0].said:
             try:
@@ -170,7 +191,8 @@ def rate_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
     with TemporaryDirectory() as folder:
         source = Path(folder) / "library.smi"
         source.write_text("\n".join(texts), encoding="utf-8")
-        screener = Screener(open_predictor(), target.protein, Shelf(Path(folder) / "kept"), size=size)
+        shelf, along = Shelf(Path(folder) / "kept"), find_binders(target.protein.sequence)
+        screener = Screener(open_predictor(), target.protein, shelf, along=along, size=size)
         for split in ("first time", "kept"):
             rates, before = [], time.perf_counter()
             for done in screener.run(str(source), Path(folder) / split):
@@ -181,7 +203,7 @@ def rate_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
             tell(f"{target.name}, {split}: {len(rates)} blocks of {size:,} molecules.")
             question = Question(SUITE, NAME, "dude", split, "molecules_per_s")
             ends = Estimate(median(rates), rates[0], rates[-1], size * len(rates))
-            rows.append(question.row(f"{bundle.label} affinity", ends))
+            rows.append(question.row(f"{bundle.label} {NAME}", ends))
     return rows
 
 

@@ -68,6 +68,7 @@ class Study:
 STUDIES = (
     Study(LANGUAGE_MODEL, "contacts", "anfinsen.bench.contacts:contact_rows"),
     Study(LANGUAGE_MODEL, "variants", "anfinsen.bench.variants:variant_rows"),
+    Study(LANGUAGE_MODEL, "perplexity", "anfinsen.bench.perplexity:perplexity_rows", is_slow=True),
     Study(LANGUAGE_MODEL, "probes", "anfinsen.bench.probes:probe_rows"),
     Study(SPEED, SPEED, "anfinsen.bench.speed:speed_rows"),
     Study(SPEED, "one-pass", "anfinsen.bench.one_pass:one_pass_rows"),

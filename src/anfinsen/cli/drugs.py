@@ -14,6 +14,9 @@ from anfinsen.errors import InputError
 from anfinsen.report.paragraph import paragraph
 from anfinsen.wording import counted
 
+KNOWN = 5
+"""Proteins whose known binders are told; of a large kinase they take seconds to find."""
+
 
 @app.command(rich_help_panel=DRUGS)
 @anywhere
@@ -45,7 +48,7 @@ def affinity(
     from anfinsen.drug.molecule import Molecule
     from anfinsen.drug.reading import read_molecules
     from anfinsen.inference import affinity_pocket
-    from anfinsen.inference.affinity import AffinityPredictor
+    from anfinsen.inference.affinity import AffinityPredictor, say_known
     from anfinsen.reading.readers import read_examples
     from anfinsen.report.drug import write_drug_folder
     from anfinsen.report.tables import write_refused
@@ -64,6 +67,7 @@ def affinity(
     predictor = AffinityPredictor.load(bundle)
     pockets = affinity_pocket.read_pockets(pocket, asked) if pocket else {}
     remarks = affinity_pocket.say(pockets, asked, is_guess=pocket == affinity_pocket.AUTO) if pocket else []
+    remarks += [told for one in asked[:KNOWN] if (told := say_known(one, drugs))]
     answers = sorted(predictor.predict(asked, drugs, pockets=pockets), key=lambda answer: -answer["value"])
     for sentence in (*remarks, *map(say, answers[:20])):
         paragraph(screen, sentence)

@@ -17,9 +17,21 @@ from anfinsen.wording import counted
 
 if TYPE_CHECKING:
     from anfinsen.drug.molecule import Molecule
-    from anfinsen.inference.screening import Done
+    from anfinsen.inference.screening import Done, Hit
     from anfinsen.report.screening import Counts
     from anfinsen.structure.protein import Protein
+
+By = Annotated[
+    str | None,
+    typer.Option(help="likeness to the nearest known binder, or affinity; likeness where any is known if left out."),
+]
+Known = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Molecules that are known to bind, beside those that come with Anfinsen; or 'none', to ask no binders.",
+    ),
+]
 
 
 @app.command("screen", rich_help_panel=DRUGS)
@@ -34,8 +46,8 @@ def screen_library(
     ),
     top: Annotated[int, typer.Option(min=1, max=200, help="Families whose first molecule is drawn.")] = 24,
     keep: Annotated[int, typer.Option(min=1, max=20_000, help="Best molecules in the ranking.")] = 1000,
-    by: Annotated[str, typer.Option(help="affinity, or likeness to known ligands.")] = "affinity",
-    known: Annotated[str | None, typer.Option(metavar="FILE", help="Molecules that are known to bind.")] = None,
+    by: By = None,
+    known: Known = None,
     panel: Annotated[str | None, typer.Option(metavar="FILE", help="Proteins that a drug should leave alone.")] = None,
     kept: Annotated[
         Path | None, typer.Option(help="Folder in which molecules that were read are kept for the next screen.")
@@ -46,40 +58,48 @@ def screen_library(
     workers: Workers = None,
     threads: Threads = None,
 ) -> None:
-    """Rank a library of any size against a protein: families first, with ranges, off-targets and warnings."""
+    """Rank a library of any size against a protein by what is known to bind it or its relatives: families first."""
     from anfinsen import runtime
     from anfinsen.data.elsewhere import at_hand
     from anfinsen.errors import UnknownNameError
     from anfinsen.inference.screening import BY, Screener, open_predictor, screening
     from anfinsen.inference.spread import spread
+    from anfinsen.kinship.kin import NOBODY as NONE
     from anfinsen.reading.kept import Shelf, kept_folder
     from anfinsen.reading.library import read_library
     from anfinsen.report.screening import write_screen_folder
+    from anfinsen.sets.known_binders import NOBODY, find_binders
 
-    if by not in BY:
+    if by is not None and by not in BY:
         raise UnknownNameError("way to rank", by, BY)
     runtime.use_threads(threads)
     library, shelf_folder = at_hand(library), (kept or kept_folder()).absolute()
     next(iter(read_library(library, column=column)), None)  # one that cannot be read is told before the folder is taken
-    protein, others, ligands = one_protein(target), _proteins(panel) if panel else [], _known(known)
+    protein, others = one_protein(target), _proteins(panel) if panel else []
+    ligands, along = ([], NOBODY) if known == NONE else (_known(known), find_binders(protein.sequence))
     shelf = Shelf(shelf_folder, children=runtime.threads())
-    screener = Screener(open_predictor(bundle), protein, shelf, known=ligands, by=by)
+    screener = Screener(open_predictor(bundle), protein, shelf, known=ligands, along=along, by=by)
+    paragraph(screen, screener.choice)
     with crew(on, workers) as cluster:
-        over = spread(cluster, partial(screening, everywhere(bundle), protein, shelf_folder, ligands, by))
+        over = spread(cluster, partial(screening, everywhere(bundle), protein, shelf_folder, ligands, along, by))
         counts = _watched(screener.run(library, out, column=column, over=over), library, out)
     if not counts.answered:
         raise typer.Exit(_all_refused(out, library))
     first = write_screen_folder(out, screener, library, counts, keep=keep, top=top, panel=others)
     for hit in first[:10]:
-        far = "  far from training" if hit["far"] else ""
-        numbers = f"pKd {hit['pkd']:.1f} ({hit['low']:.1f} to {hit['high']:.1f})"
-        screen.print(f"{hit['rank']:>5}  [bold]{escape(hit['drug'])}[/]  {numbers}{far}")
-    if by == "affinity" and all(hit["far"] for hit in first):
-        tell("All of these are far from training, so the order is a guess: known ligands are a better guide.")
+        screen.print(f"{hit['rank']:>5}  [bold]{escape(hit['drug'])}[/]  {_numbers(hit)}")
     refused = f"{counts.refused:,} refused, see {out / 'refused.csv'}. " if counts.refused else ""
     ranked = counted(counts.answered, "molecule is", "molecules are")
     paragraph(screen, f"{ranked} ranked. {refused}The page is {out / 'report.html'}.")
     raise typer.Exit(3 if counts.refused else 0)
+
+
+def _numbers(hit: Hit) -> str:
+    """How like a known binder a hit is, where one is known, and how tightly it should bind."""
+    known = " (known)" if hit["known_itself"] else ""
+    alike = "" if hit["known_likeness"] is None else f"likeness {hit['known_likeness']:.2f}{known}  "
+    far = "  far from training" if hit["far"] else ""
+    return f"{alike}pKd {hit['pkd']:.1f} ({hit['low']:.1f} to {hit['high']:.1f}){far}"
 
 
 def _watched(shards: Iterable[Done], library: str, out: Path) -> Counts:

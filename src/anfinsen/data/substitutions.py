@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from importlib import resources
 from typing import Any, Self
 
@@ -84,10 +84,7 @@ class Surroundings:
     conservation: Floats
     """(P,) expected ConSurf grade less the middle one, in steps of two grades."""
     family: Floats
-    """(P, 20) how much rarer each residue is among the protein's relatives than its own, as log-odds; 0 where unknown.
-
-    No network says this: it is counted, where somebody gives sequences in which relatives are found.
-    """
+    """(P, 20) as `log_likelihood`, where the network has also heard what relatives have there; 0 where unknown."""
 
     @classmethod
     def of(
@@ -97,23 +94,23 @@ class Surroundings:
         log_likelihood: Floats | None = None,
         structure: Floats | None = None,
         grade: Floats | None = None,
+        family: Floats | None = None,
     ) -> Self:
-        """From raw answers: log-probabilities (P, 20), chances of helix and strand (P, 2), grades 1 to 9 (P,)."""
+        """From raw answers: log-probabilities (P, 20), chances of helix and strand (P, 2), grades 1 to 9 (P,).
+
+        `family` are log-probabilities as well.
+        """
         nothing, level = numpy.zeros(count), numpy.zeros((count, len(RESIDUES)))
         return cls(
             level if log_likelihood is None else log_likelihood,
             nothing if structure is None else structure[:, 0] - _HELIX_MEAN,
             nothing if structure is None else structure[:, 1] - _STRAND_MEAN,
             nothing if grade is None else (grade - _GRADE_MEAN) / 2,
-            level,
+            level if family is None else family,
         )
 
     def __len__(self) -> int:
         return len(self.helix)
-
-    def with_family(self, log_odds: Floats) -> Surroundings:
-        """With what relatives have at the places, log-odds (P, 20); NaN where the own residue is none of the twenty."""
-        return replace(self, family=numpy.nan_to_num(log_odds))
 
     def at(self, places: Sequence[int] | slice) -> Surroundings:
         """Only these places."""
@@ -154,8 +151,6 @@ def effect_terms(wild: NDArray[numpy.int64], around: Surroundings) -> Terms:
     water, size = _WATER - _WATER[wild][:, None], _SIZE - _SIZE[wild][:, None]
     steps = numpy.stack([water, size, abs(water), abs(size)], axis=2)
     swap = (BLOSUM62[wild] - BLOSUM62[wild, wild][:, None])[:, :, None] / 4
-    logs = around.log_likelihood
-    own = numpy.take_along_axis(logs, wild[:, None], axis=1)
     changed = (numpy.arange(len(RESIDUES)) != wild[:, None])[:, :, None].astype(numpy.float64)
     grade = around.conservation[:, None, None]
     ends = numpy.eye(len(RESIDUES))
@@ -165,10 +160,16 @@ def effect_terms(wild: NDArray[numpy.int64], around: Surroundings) -> Terms:
         "residues": numpy.concatenate(
             [changed * ends[wild][:, None, :], changed * ends[None, :, :].repeat(len(wild), 0)], axis=2
         ),
-        "family": around.family[:, :, None] / 4,
-        "language model": (logs - own)[:, :, None] / 2,
+        "family": _against(wild, around.family),
+        "language model": _against(wild, around.log_likelihood),
         "conservation": numpy.concatenate([changed * grade, grade * steps, grade * swap], axis=2),
     }
+
+
+def _against(wild: NDArray[numpy.int64], logs: Floats) -> Floats:
+    """How much likelier each residue is than the wild type, halved so as to be of the size of one: (P, 20, 1)."""
+    found: Floats = (logs - numpy.take_along_axis(logs, wild[:, None], axis=1))[:, :, None] / 2
+    return found
 
 
 def state_terms(

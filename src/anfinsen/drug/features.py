@@ -67,6 +67,26 @@ def fragments_hidden(smiles: str, hidden: list[list[int]]) -> list[NDArray[numpy
     return left
 
 
+def circles_shared(smiles: str, circles: list[int]) -> list[float]:
+    """For each atom of a standardised formula the share of the circles around it whose numbers are among some.
+
+    Circles of the atom alone are left out, since any two molecules have some of them in common.
+    """
+    from rdkit import Chem
+    from rdkit.Chem import rdFingerprintGenerator
+
+    molecule, told = Chem.MolFromSmiles(smiles), rdFingerprintGenerator.AdditionalOutput()
+    told.AllocateBitInfoMap()
+    _makers()[0].GetFingerprint(molecule, additionalOutput=told)
+    drawn, shared, asked = numpy.zeros(molecule.GetNumAtoms()), numpy.zeros(molecule.GetNumAtoms()), set(circles)
+    for number, places in told.GetBitInfoMap().items():
+        for atom, radius in places:
+            drawn[atom] += radius > 0
+            shared[atom] += radius > 0 and number in asked
+    found: list[float] = (shared / numpy.maximum(drawn, 1)).tolist()
+    return found
+
+
 def fragments_of(molecule: Any, centres: list[int] | None = None) -> NDArray[numpy.int32]:
     """Numbers and counts of the fragments around some atoms, around all if none are given: (K, 2)."""
     asked: dict[str, Any] = {} if centres is None else {"fromAtoms": centres}

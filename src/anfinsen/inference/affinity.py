@@ -26,6 +26,7 @@ from anfinsen.inference.affinity_pocket import Places, mean_state
 from anfinsen.inference.embedder import Embedder
 from anfinsen.kinship.profile import profiles
 from anfinsen.models.binding import REGIMES, Floats
+from anfinsen.sets.known_binders import find_binders
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.base import Answer
 
@@ -33,6 +34,17 @@ FAR_DRUG, FAR_PROTEIN = 0.35, 0.15
 """Likeness to the nearest known drug or protein below which an answer counts as far from training."""
 BLOCK = 256
 """Molecules that are answered at once."""
+
+
+def say_known(protein: Protein, molecules: Sequence[Molecule]) -> str | None:
+    """What is known to bind a protein or its relatives, and which molecule is most like it; None where nothing is."""
+    binders = find_binders(protein.sequence)
+    if not len(binders):
+        return None
+    near = binders.nearest(molecules)
+    best = max(range(len(near)), key=lambda at: near[at].score)
+    closest = f"{molecules[best].id} comes closest, by a likeness of {near[best].likeness:.2f} to {near[best].name}"
+    return f"There are {binders.say(protein.id)}; {closest}."
 
 
 class AffinityPredictor:

@@ -71,10 +71,10 @@ class Predictor:
         kin = Kin.find(relatives)
         opened = cls(Bundle.load(folder or default_bundle()), tasks, kin=kin, device=device)
         if relatives not in (None, NOBODY) and opened.kin is None:
-            asking = ", or ask for " + ", ".join(opened.bundle.network.listeners)
+            listening = [name for name in tasks_of(opened.bundle) if name in opened.bundle.network.listeners]
             raise UsageError(
                 f"None of {', '.join(task.name for task in opened.tasks)} asks relatives in '{opened.bundle.name}'.",
-                remedy=f"Leave --relatives out{asking if opened.bundle.network.listeners else ''}.",
+                remedy=f"Leave --relatives out{', or ask for ' if listening else ''}{', '.join(listening)}.",
             )
         return opened
 
@@ -170,14 +170,14 @@ class Predictor:
 def answer(bundle: Bundle, task: Task, examples: Sequence[Example], kin: Kin | None = None) -> list[Answer]:
     """A bundle's answers to one task alone, masked residues included, without reach: what a benchmark scores.
 
-    They are asked for with relatives where `kin` knows some and the task asks them.
+    They are asked for with relatives where `kin` knows some and the task asks them; the language model answers alone.
     """
     if task.name not in bundle.records:
         raise UnknownNameError(f"task in the bundle '{bundle.name}'", task.name, bundle.records)
     _refuse_another(task, bundle)
     network = quicken(bundle.network)
     outputs = list(ask(network, [task], examples))
-    if kin is not None and task.name in network.listeners:
+    if kin is not None and task.name in network.listeners and task.name != MASKED:
         families = (kin.family(example.protein.sequence) for example in examples)
         outputs = [one | with_family(network, one, family) for one, family in zip(outputs, families, strict=True)]
     return task.answers([output[task.name] for output in outputs], examples, bundle.records[task.name].calibration)

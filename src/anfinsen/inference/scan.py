@@ -8,7 +8,8 @@ other proteins' experiments (`bench/mutations.py`, `benchmarks/mutations.py`): a
 alone ranks worse than the table of swaps between relatives. Stability (ddG, negative = more stable) comes along.
 
 Where relatives of the protein are known, they are asked as well, and they know far more than either: what stands at a
-place in a hundred relatives is what a hundred experiments of evolution have left over.
+place in a hundred relatives is what a hundred experiments of evolution have left over. The language model hears them
+before it says what it expects at a hidden place (`models.listening`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from anfinsen.data.alphabet import RESIDUES
 from anfinsen.data.substitutions import Surroundings, Weights, effect_terms, places_of, state_terms
 from anfinsen.data.variants import Substitution, Variant
 from anfinsen.hub.body import body_hash
-from anfinsen.hub.bundle import Bundle
+from anfinsen.hub.bundle import MASKED, Bundle
 from anfinsen.inference.variants import CONSERVATION, STRUCTURE, look_around
 from anfinsen.kinship.family import Family
 from anfinsen.kinship.kin import Kin
@@ -49,7 +50,7 @@ PARTS = {
 """The groups of terms in words."""
 NAMED = 5
 """Residues that a sentence names."""
-_NEEDS = {"language model": "masked", "conservation": CONSERVATION}
+_NEEDS = {"language model": MASKED, "conservation": CONSERVATION}
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ class Scanner:
         if asks_the_bundle and body_hash(self.network.body) != weights.about["body"]:
             text = f"The weights of the scan were fitted to the answers of another model, {weights.about['model']}."
             notes.append(Message("info", text))
+        if "family" in weights.groups and MASKED not in self.network.listeners:
+            notes.append(Message("info", "Its language model listens to nobody: relatives speak for themselves."))
         if STRUCTURE not in self.network.heads and "secondary structure" in stability_weights().groups:
             notes.append(Message("warning", "This bundle predicts no secondary structure: stability does without."))
         return tuple(notes)
@@ -171,9 +174,7 @@ def scan_with(
 
     A family without relatives is none.
     """
-    around, weights = look_around(network, protein.sequence), effect_weights(family)
-    if family is not None and family.relatives:
-        around = around.with_family(family.log_odds)
+    around, weights = look_around(network, protein.sequence, family=family), effect_weights(family)
     scores, ddg = tables(protein.sequence, around, weights, conditions)
     parts = tuple(part for part in weights.groups if _NEEDS.get(part, part) in (part, *network.heads))
     return Scan(protein, scores, ddg, around, parts, weights)

@@ -1,13 +1,14 @@
 """A library against one target: shard by shard onto the disk, so that a stopped screen goes on where it was.
 
-    rows -> shard -> molecules (kept: `reading.kept`) -> affinities, likeness to known ligands -> scores/000000.parquet
-                                                                                            -> the best, in one pass
+    target -> binders of it and of its relatives (`sets.known_binders`) ---\
+    rows -> shard -> molecules (kept: `reading.kept`) -> likeness to them, affinities -> scores/000000.parquet
+                                                                                      -> the best, in one pass
 
 A shard's file takes its place when it is whole, so every row is answered exactly once whatever happens; a shard is
 asked by itself, so a resumed screen writes the same bytes as an unbroken one, and so does one on a cluster (`spread`).
 While one shard is answered here the next one is read by child processes. Memory holds two shards and the best so far,
-however long the library is. What is ranked high is the low end of the interval: a sure good binder before an unsure
-better one; see `height`.
+however long the library is. Where a binder is known, what is most like one is ranked first; else the low end of the
+affinity's interval is what counts: a sure good binder before an unsure better one, see `height`.
 """
 
 from __future__ import annotations
@@ -23,13 +24,11 @@ from typing import Any, Literal, NamedTuple, Self, cast
 
 import numpy
 import pyarrow
-from numpy.typing import NDArray
 from pyarrow import parquet
 
 from anfinsen.config import Config
 from anfinsen.data.example import Example
 from anfinsen.drug.diversity import families
-from anfinsen.drug.features import fingerprints, likeness
 from anfinsen.drug.molecule import Formula, Molecule
 from anfinsen.errors import InputError, UsageError
 from anfinsen.hub.affinity import AffinityBundle
@@ -38,12 +37,13 @@ from anfinsen.inference.embedder import Embedder
 from anfinsen.inference.spread import Over
 from anfinsen.reading.kept import Shelf
 from anfinsen.reading.library import SHARD, Row, fingerprint, read_library, shards
+from anfinsen.sets.known_binders import NOBODY, Binders, Nearest
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.base import Answer
 
 By = Literal["affinity", "likeness"]
 BY: tuple[By, ...] = ("affinity", "likeness")
-"""What a library can be ranked by: the low end of the affinity's interval, or likeness to known ligands."""
+"""What a library can be ranked by: the low end of the affinity's interval, or likeness to the nearest known binder."""
 SCORES, JOB = "scores", "screen.json"
 SCHEMA = pyarrow.schema(
     {
@@ -51,8 +51,8 @@ SCHEMA = pyarrow.schema(
         "pkd": pyarrow.float64(), "low": pyarrow.float64(), "high": pyarrow.float64(), "regime": pyarrow.string(),
         "measured": pyarrow.bool_(), "far": pyarrow.bool_(), "nearest_drug": pyarrow.string(),
         "drug_likeness": pyarrow.float64(), "known_ligand": pyarrow.string(), "known_likeness": pyarrow.float64(),
-        "messages": pyarrow.string(), "reason": pyarrow.string(), "remedy": pyarrow.string(),
-        "position": pyarrow.int64(), "line": pyarrow.int64(),
+        "known_itself": pyarrow.bool_(), "messages": pyarrow.string(), "reason": pyarrow.string(),
+        "remedy": pyarrow.string(), "position": pyarrow.int64(), "line": pyarrow.int64(),
     }
 )  # fmt: skip
 """The columns of the parts of `scores`; of a refused row only its place and why it was refused."""
@@ -84,7 +84,9 @@ class Job(Config):
     by: str
     """What is ranked by."""
     known: list[str]
-    """Standard formulas of the known ligands."""
+    """Standard formulas of the ligands that were given."""
+    binders_sha256: str = ""
+    """Hash of the binders that came along; empty where none did."""
     shard: int
     """Rows of a shard."""
 
@@ -133,10 +135,10 @@ class Remembering:
 
 
 def screening(
-    bundle: Path | None, target: Protein, kept: Path, known: Sequence[Molecule], by: By
+    bundle: Path | None, target: Protein, kept: Path, known: Sequence[Molecule], along: Binders, by: By | None
 ) -> Callable[[Part], pyarrow.Table]:
     """What a worker of a cluster answers shards with; molecules that were read are kept in a folder of its machine."""
-    return Screener(open_predictor(bundle), target, Shelf(kept), known=known, by=by).answer
+    return Screener(open_predictor(bundle), target, Shelf(kept), known=known, along=along, by=by).answer
 
 
 def open_predictor(folder: Path | None = None) -> AffinityPredictor:
@@ -163,20 +165,36 @@ def height(value: float, low: float, floor: float) -> float:
 
 
 class Screener:
-    """One target, asked about molecule after molecule."""
+    """One target, asked about molecule after molecule.
+
+    `known` are ligands that somebody gives, `along` what `find_binders` has found; without `by` the library is ranked
+    by likeness to them where there is any, and by affinity where there is none.
+    """
 
     def __init__(
         self, predictor: AffinityPredictor, target: Protein, shelf: Shelf, *,
-        known: Sequence[Molecule] = (), by: By = "affinity", size: int = SHARD,
+        known: Sequence[Molecule] = (), along: Binders = NOBODY, by: By | None = None, size: int = SHARD,
     ) -> None:  # fmt: skip
-        if by == "likeness" and not known:
+        self.predictor, self.target, self.shelf, self.size = predictor, target, shelf, size
+        self.known, self.along = list(known), along
+        self.binders = along.beside(self.known)
+        if by == "likeness" and not len(self.binders):
             raise UsageError(
-                "Likeness to known ligands was asked for, and none is given.", remedy="Give them: --known FILE."
+                f"Likeness to known binders was asked for, and none of {target.id} or of a relative is at hand.",
+                remedy="Give some: --known FILE.",
             )
-        self.predictor, self.target, self.shelf, self.by, self.size = predictor, target, shelf, by, size
-        self.known = list(known)
+        self.by: By = by or ("likeness" if len(self.binders) else "affinity")
         self.floor = lowest(predictor)
-        self._known = fingerprints(self.known) if known else None
+
+    @property
+    def choice(self) -> str:
+        """What is ranked by, and why, as a sentence."""
+        name = self.target.id
+        if self.by == "likeness":
+            return f"Ranked by likeness to {self.binders.say(name)}."
+        if len(self.binders):
+            return f"Ranked by predicted affinity, as asked; a better guide would be {self.binders.say(name)}."
+        return f"No binder of {name} or of a relative is at hand, so the order by predicted affinity is a guess."
 
     def run(
         self, source: str, folder: Path, *, column: str | None = None, most: int | None = None,
@@ -223,18 +241,13 @@ class Screener:
         answers = self.predictor.predict([self.target], molecules)
         for start in range(0, len(molecules), BLOCK):
             block = molecules[start : start + BLOCK]
-            for molecule, answer, (name, alike) in zip(block, answers, self._nearest(block), strict=False):
-                score = alike if self.by == "likeness" else height(answer["value"], answer["low"], self.floor)
-                hits.append(_hit(molecule, answer) | {"known_ligand": name, "known_likeness": alike, "score": score})
+            nearest = self.binders.nearest(block) if len(self.binders) else [None] * len(block)
+            for molecule, answer, near in zip(block, answers, nearest, strict=False):
+                hit = _hit(molecule, answer) | _told(near)
+                by_affinity = height(answer["value"], answer["low"], self.floor)
+                by_likeness = 0.0 if near is None else round(near.score, 6)
+                hits.append(hit | {"score": by_likeness if self.by == "likeness" else by_affinity})
         return hits
-
-    def _nearest(self, molecules: Sequence[Molecule]) -> list[tuple[str | None, float | None]]:
-        if self._known is None:
-            return [(None, None)] * len(molecules)
-        alike = likeness(fingerprints(molecules), self._known)
-        near = alike.argmax(1)
-        values: NDArray[Any] = alike[numpy.arange(len(near)), near]
-        return [(self.known[at].id, round(float(value), 3)) for at, value in zip(near, values, strict=True)]
 
     def _table(self, part: Part, found: Sequence[Molecule | InputError]) -> pyarrow.Table:
         hits = iter(self.score([one for one in found if isinstance(one, Molecule)]))
@@ -260,6 +273,7 @@ class Screener:
             model_sha256="".join(sorted(self.predictor.bundle.record.hashes.values())),
             by=self.by,
             known=[one.smiles for one in self.known],
+            binders_sha256=self.along.sha256,
             shard=self.size,
         )
         path = folder / JOB
@@ -335,6 +349,12 @@ def _hit(molecule: Molecule, answer: Answer) -> Hit:
         "drug_likeness": reach["drug_likeness"],
         "messages": " | ".join(message.text for message in molecule.messages) or None,
     }
+
+
+def _told(near: Nearest | None) -> Hit:
+    if near is None:
+        return {"known_ligand": None, "known_likeness": None, "known_itself": None}
+    return {"known_ligand": near.name, "known_likeness": round(near.likeness, 3), "known_itself": near.is_known}
 
 
 def _path(folder: Path, number: int) -> Path:

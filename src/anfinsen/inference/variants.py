@@ -20,9 +20,10 @@ from torch import Tensor
 
 from anfinsen.data.alphabet import MASKED_LETTER, RESIDUES, TOKENS
 from anfinsen.data.batch import pack
-from anfinsen.data.substitutions import Surroundings
+from anfinsen.data.substitutions import Floats, Surroundings
 from anfinsen.data.variants import Variant
 from anfinsen.errors import BundleError
+from anfinsen.kinship.family import Family
 from anfinsen.models.network import Network
 
 Method = Literal["masked", "wild-type"]
@@ -76,11 +77,14 @@ def window_around(place: int, length: int, longest: int) -> tuple[int, int]:
     return start, min(length, start + longest)
 
 
-def look_around(network: Network, sequence: str, groups: Sequence[Sequence[int]] | None = None) -> Surroundings:
+def look_around(
+    network: Network, sequence: str, groups: Sequence[Sequence[int]] | None = None, family: Family | None = None
+) -> Surroundings:
     """What the network says of places that it does not see, for groups of 1-based positions hidden together.
 
     Every position alone if no groups are given. Answers come group by group, (P,) over all their positions. Asks the
-    heads for masked residues, secondary structure and conservation, those of them that there are.
+    heads for masked residues, secondary structure and conservation, those of them that there are. A family without
+    relatives is none.
     """
     groups = [[position] for position in range(1, len(sequence) + 1)] if groups is None else groups
     hidden = [(place - 1, [other - 1 for other in group]) for group in groups for place in group]
@@ -89,12 +93,30 @@ def look_around(network: Network, sequence: str, groups: Sequence[Sequence[int]]
     logits = {name: rows.double().cpu() for name, rows in found.items()}
     chances = {name: rows.softmax(-1).numpy() for name, rows in logits.items() if name != _HEAD}
     grades = chances.get(CONSERVATION)
+    heard = None
+    if family is not None and family.relatives:
+        heard = _heard(network, found.get(_HEAD), family.apart, [place for place, _ in hidden])
     return Surroundings.of(
         len(hidden),
         log_likelihood=logits[_HEAD][:, _COLUMNS].log_softmax(-1).numpy() if _HEAD in logits else None,
         structure=chances[STRUCTURE][:, :2] if STRUCTURE in chances else None,
         grade=None if grades is None else grades @ numpy.arange(1, grades.shape[1] + 1),
+        family=heard,
     )
+
+
+@torch.inference_mode()
+def _heard(network: Network, logits: Tensor | None, relatives: Family, places: Sequence[int]) -> Floats:
+    """Log-probabilities (P, 20) of the head for masked residues once it has heard what relatives have at the places.
+
+    Of a network that does not listen, those of the relatives by themselves.
+    """
+    if logits is None or _HEAD not in network.listeners:
+        return numpy.log(relatives.shares[places])
+    evidence = torch.from_numpy(relatives.evidence[places]).to(logits.device)
+    said = network.hear(_HEAD, logits, evidence)[:, _COLUMNS]
+    found: Floats = said.double().log_softmax(-1).cpu().numpy()
+    return found
 
 
 def _masked_logits(network: Network, sequence: str, places: Sequence[int]) -> Tensor:

@@ -57,12 +57,15 @@ class Family:
     relatives: int
     told: str = ""
     """Where they were found and how many there are, in words."""
+    own: float = 1.0
+    """What the protein itself counts for."""
 
     @classmethod
     def of(cls, sequence: str, relatives: Sequence[Places]) -> Self:
         """From what each relative has beside each residue, as numbers among `RESIDUES`, -1 for none: (L,) each."""
         rows = numpy.stack([places_of(sequence), *relatives])
-        return cls(sequence, counts_of(rows), len(relatives))
+        weights = weights_of(rows)
+        return cls(sequence, counts_of(rows, weights), len(relatives), own=float(weights[0]))
 
     def named(self, where: str) -> Self:
         """The same family, with words for what was found and where ('among the 12 sequences of mine.fasta')."""
@@ -73,6 +76,15 @@ class Family:
             f"{counted(self.relatives, 'relative')} {where}, as good as {different:,.0f} different ones at most places"
         )
         return replace(self, told=f"{told}. So few say little." if different < FEW else f"{told}.")
+
+    @property
+    def apart(self) -> Family:
+        """The relatives without the protein, as they are to be heard where its own residue is hidden."""
+        places = places_of(self.sequence)
+        known = numpy.flatnonzero(places >= 0)
+        counts = self.counts.copy()
+        counts[known, places[known]] -= self.own
+        return replace(self, counts=counts.clip(0))  # what rounding leaves is nothing
 
     @property
     def evidence(self) -> NDArray[numpy.float32]:
@@ -122,12 +134,17 @@ class Family:
         return found
 
 
-def counts_of(rows: Places) -> Floats:
+def weights_of(rows: Places) -> Floats:
+    """What each of N aligned chains (N, L) counts for: one over the number of those that are much alike, (N,)."""
+    found: Floats = 1.0 / _alike(rows).sum(1)
+    return found
+
+
+def counts_of(rows: Places, weights: Floats) -> Floats:
     """How often each residue stands at each of L places of N aligned chains (N, L), -1 for none of the twenty: (L, 20).
 
-    A chain counts for one over the number of those that are much alike.
+    Each chain counts for its weight (N,).
     """
-    weights = 1.0 / _alike(rows).sum(1)
     return numpy.stack([weights @ (rows == number) for number in range(len(RESIDUES))], axis=1)
 
 

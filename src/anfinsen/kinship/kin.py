@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from anfinsen.data.alphabet import MASKED_LETTER
 from anfinsen.kinship.collection import Collection
 from anfinsen.kinship.families import LIBRARY, Families, known_families
 from anfinsen.kinship.family import Family
@@ -45,5 +46,9 @@ class Kin:
         return [one.name for one in self._known]
 
     def family(self, sequence: str) -> Family:
-        """The family of a protein from where most different relatives were found; of it alone where none was."""
-        return max((one.family(sequence) for one in self._known), key=lambda family: float(family.depth.mean()))
+        """The family of a protein from where most different relatives were found; of it alone where none was.
+
+        Hidden residues are looked for as unknown ones, so that nothing of them is counted.
+        """
+        shown = sequence.replace(MASKED_LETTER, "X")
+        return max((one.family(shown) for one in self._known), key=lambda family: float(family.depth.mean()))

@@ -62,6 +62,7 @@ def _answered(bundles: Sequence[Scored]) -> Iterator[tuple[str, Sequence[Score]]
 def _told(label: str, scores: Sequence[Score]) -> Iterator[Score]:
     """Of our own scores, those that a table shows."""
     seen: set[tuple[str, str]] = set()
+    plain = {mine.question for mine in scores if mine.is_ours and not _how(label, mine)}
     for mine in scores:
         if not mine.is_ours or mine.metric == "coverage" or mine.suite in BODY_SUITES[1:]:
             continue
@@ -69,7 +70,7 @@ def _told(label: str, scores: Sequence[Score]) -> Iterator[Score]:
             if (mine.task, mine.split) in seen:
                 continue
             seen.add((mine.task, mine.split))
-        elif mine.suite not in BODY_SUITES and _how(label, mine):
+        elif mine.suite not in BODY_SUITES and _how(label, mine) and mine.question in plain:
             continue  # a study may ask the same model in several ways
         yield mine
 

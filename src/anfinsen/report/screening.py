@@ -1,7 +1,7 @@
 """What a screen leaves behind: tables made from its scores in one pass, and a page with the first of each family.
 
 scores/         every row of the library, a Parquet data set (written while it ran)
-ranking.csv     the best rows, best first, with their families
+ranking.csv     the best rows, best first, with their families and the known binder that each is most like
 molecules.csv   chemistry of the first of each family: properties, alerts, what was changed
 panel.csv       the first of each family with every protein of the panel: protein,drug,pkd,low,high
 refused.csv     every refused row with its place, its reason and what to do
@@ -16,24 +16,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy
 from markupsafe import Markup
 
 from anfinsen.drug.alerts import CATALOGS
 from anfinsen.drug.diversity import ALIKE
 from anfinsen.drug.drawing import draw
+from anfinsen.drug.features import circles_shared
 from anfinsen.drug.molecule import Formula, Molecule, read_formulas
 from anfinsen.drug.properties import MEANINGS
 from anfinsen.hub.record import Score
+from anfinsen.inference.affinity import FAR_DRUG
 from anfinsen.inference.screening import Hit, Screener, best, in_families, off_targets, refused
 from anfinsen.report.glossary import anchor
 from anfinsen.report.paper import make_template, write_page
 from anfinsen.report.standing import Standing, find_standing
 from anfinsen.report.tables import Row, write_refused, write_table
+from anfinsen.sandbox import run_limited
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.base import Answer
 from anfinsen.tasks.affinity import TERMS as AFFINITY_TERMS
 from anfinsen.tasks.affinity import say
 from anfinsen.tasks.screening import HONEST, QUESTION, TERMS
+from anfinsen.tasks.screening import say as say_known
 
 SCALE = (4.0, 11.0)
 """Ends of the picture's axis, in pKd."""
@@ -48,7 +53,7 @@ COLUMNS = ("protein", "drug", "pkd", "low", "high")
 """The columns that others rely on; what follows them may grow."""
 _FURTHER = (
     "rank", "score", "family", "row", "smiles", "regime", "measured", "far", "nearest_drug", "drug_likeness",
-    "known_ligand", "known_likeness", "messages",
+    "known_ligand", "known_likeness", "known_itself", "messages",
 )  # fmt: skip
 _NAMES = {"weight": "weight", "logp": "logP", "qed": "QED", "synthesis": "SA score", "polar_area": "polar area"}
 
@@ -91,9 +96,10 @@ def write_screen_folder(
         target=screener.target.id,
         counts=counts,
         source=Path(source).name,
-        by=screener.by,
+        choice=screener.choice,
+        is_alike=len(screener.binders) > 0,
         honest=HONEST,
-        remarks=_remarks(ranked, counts),
+        remarks=_remarks(ranked, counts, screener),
         cards=[
             _card(hit, one, screener, family.count(at))
             for at, (hit, one) in enumerate(zip(first, studied, strict=True))
@@ -123,13 +129,20 @@ def _standings(scores: Sequence[Score]) -> list[tuple[str, Standing]]:
     return [(asks, found) for asks, rows in asked.items() if (found := find_standing(rows, None)) is not None]
 
 
-def _remarks(ranked: Sequence[Hit], counts: Counts) -> Iterator[str]:
+def _remarks(ranked: Sequence[Hit], counts: Counts, screener: Screener) -> Iterator[str]:
     far = sum(bool(hit["far"]) for hit in ranked)
     if far:
-        yield f"{far:,} of the best {len(ranked):,} are far from training: treat their places as guesses."
-    known = sum(bool(hit["measured"]) for hit in ranked)
-    if known:
-        yield f"{known:,} of the best {len(ranked):,} were taught with this very target: remembered, not found."
+        guessed = "places" if screener.by == "affinity" else "affinities"
+        yield f"{far:,} of the best {len(ranked):,} are far from training: treat their {guessed} as guesses."
+    unlike = sum(hit["known_likeness"] < FAR_DRUG for hit in ranked) if len(screener.binders) else 0
+    if unlike:
+        yield f"{unlike:,} of the best {len(ranked):,} are hardly like any known binder (below {FAR_DRUG})."
+    itself = sum(bool(hit["known_itself"]) for hit in ranked)
+    if itself:
+        yield f"{itself:,} of the best {len(ranked):,} are known binders themselves: remembered, not found."
+    taught = sum(bool(hit["measured"]) for hit in ranked)
+    if taught:
+        yield f"The affinity of {taught:,} of the best {len(ranked):,} was taught with this very target."
     if counts.refused:
         yield f"{counts.refused:,} of {counts.rows:,} rows were refused; their places and reasons are in refused.csv."
 
@@ -139,12 +152,23 @@ def _card(hit: Hit, molecule: Molecule, screener: Screener, size: int) -> dict[s
         "hit": hit,
         "line": _line(hit),
         "sentence": say(_answer(hit, screener.target.id)),
+        "alike": say_known(hit) if len(screener.binders) else "",
         # drawn from atoms and bonds by our own child process: it holds no text of a stranger
-        "picture": Markup(draw(molecule.smiles)),
+        "picture": Markup(draw(molecule.smiles, _shared(molecule, screener))),
         "size": size,
         "alerts": [(alert.catalog, alert.name, CATALOGS[alert.catalog]) for alert in molecule.alerts],
         "properties": [(_NAMES[name], f"{molecule.properties[name]:g}", MEANINGS[name]) for name in _NAMES],
     }
+
+
+def _shared(molecule: Molecule, screener: Screener) -> list[float] | None:
+    """How much of each atom's surroundings the nearest known binder has too, 0 to 1; None where none is known."""
+    if not len(screener.binders):
+        return None
+    (near,) = screener.binders.nearest([molecule])
+    circles = numpy.flatnonzero(screener.binders.fragments[near.place]).tolist()
+    found: list[float] = run_limited(circles_shared, molecule.smiles, circles)
+    return found
 
 
 def _answer(hit: Hit, protein: str) -> Answer:
@@ -182,7 +206,7 @@ def _about(screener: Screener) -> Mapping[str, str]:
         "Model": record.name,
         "Learnt from": f"{record.trained_on:,} pairs of {record.table}",
         "Fingerprint of the model": "".join(record.hashes.values())[:16],
-        "Known ligands": ", ".join(one.id for one in screener.known[:20]) or "none were given",
+        "Ligands that were given": ", ".join(one.id for one in screener.known[:20]) or "none",
     }
 
 

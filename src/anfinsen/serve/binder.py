@@ -34,6 +34,7 @@ from anfinsen.inference.fold import Builder
 from anfinsen.inference.screening import Screener, in_families
 from anfinsen.reading.kept import Shelf
 from anfinsen.report.partners import pair_map, sentence, spoken
+from anfinsen.sets.known_binders import find_binders
 from anfinsen.tasks import affinity, interaction, ligand_sites, screening
 
 Told = dict[str, Any]
@@ -138,7 +139,9 @@ class Binder:
         known, unknown = _molecules(about["known"]) if about["known"].strip() else ([], [])
         if unknown:
             raise unknown[0]  # a ranking by likeness to some of them would mislead
-        screener = Screener(self._drugs, example.protein, Shelf(None), known=known, by=about["by"])
+        target = example.protein
+        along = find_binders(target.sequence)
+        screener = Screener(self._drugs, target, Shelf(None), known=known, along=along, by=about["by"])
         ranked = sorted(screener.score(library), key=lambda hit: -hit["score"])
         best = ranked[: about["keep"]]
         in_families(best, len(best))
@@ -147,8 +150,9 @@ class Binder:
             "limits": screening.HONEST,
             "terms": {**affinity.TERMS, **screening.TERMS},
             "model": self._drugs.bundle.record.name,
-            "target": example.protein.id,
-            "by": about["by"],
+            "target": target.id,
+            "by": screener.by,
+            "sentence": screener.choice,
             "answered": len(ranked),
             "far": sum(hit["far"] for hit in ranked),
             "ranking": best,

@@ -69,9 +69,9 @@ class Library(Proteins):
     library: Annotated[str, Field(max_length=5_000_000, examples=["CC(=O)Oc1ccccc1C(=O)O aspirin\nCCO ethanol\n"])]
     """One SMILES a line, each with a name behind it if you like."""
     known: Annotated[str, Field(max_length=200_000)] = ""
-    """Molecules that are known to bind, one a line; each hit is told how like it is to the nearest of them."""
-    by: Literal["affinity", "likeness"] = "affinity"
-    """What is ranked by: the low end of the affinity's range, or likeness to what is known to bind."""
+    """Molecules that are known to bind, one a line, beside those that come along for the protein and its relatives."""
+    by: Literal["affinity", "likeness"] | None = None
+    """What is ranked by: likeness to what is known to bind, or the low end of the affinity's range where none is."""
     keep: Annotated[int, Field(ge=1, le=1_000)] = 100
     """How many of the best are told."""
 

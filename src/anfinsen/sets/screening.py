@@ -3,10 +3,12 @@
     dude   DUD-E, 20 of its targets (Mysinger et al. 2012, J. Med. Chem. 55:6582): decoys presumed
     dud    DUD, 21 targets (Huang et al. 2006, J. Med. Chem. 49:6789): decoys presumed
     muv    MUV, 17 assays (Rohrer & Baumann 2009, J. Chem. Inf. Model. 49:169): decoys were measured, once
+    bindingdb   two test parts of DrugBAN's table of BindingDB (Bai et al. 2023, Nature Machine Intelligence 5:126):
+                every binder and every non-binder was measured, and both are often of one series
 
-The lists name a target and give no sequence. Kinases are found by name among the targets of Davis, others among the
-receptors that come with DUD-E; a target that is in neither cannot be asked about and is left out. A list is thinned by
-drawing decoys: each then stands for so many, which the scores count.
+The first three name a target and give no sequence. Kinases are found by name among the targets of Davis, others among
+the receptors that come with DUD-E; a target that is in neither cannot be asked about and is left out. A list is thinned
+by drawing decoys: each then stands for so many, which the scores count.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import polars
 from numpy.typing import NDArray
 
 from anfinsen.data.draw import draw_places
+from anfinsen.sets.binders import bindingdb
 from anfinsen.sets.catalog import Table
 from anfinsen.structure.protein import Protein
 
@@ -40,8 +43,12 @@ _SOURCES = {
     "dud": ("rdkit_dud_muv", "github.com/rdkit/benchmarking_platform", "BSD-3-Clause"),
     "muv": ("rdkit_dud_muv", "github.com/rdkit/benchmarking_platform", "BSD-3-Clause"),
 }
-SETS = tuple(_SOURCES)
+MEASURED = "bindingdb"
+"""The list that tells binders from measured non-binders, and is too short for scores that look at the top alone."""
+SETS = (*_SOURCES, MEASURED)
 """The lists, in the order in which they are printed."""
+FEWEST = (10, 5)
+"""Binders and non-binders that were measured of a protein at least, for it to be a target."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class Target:
 
 def load_targets(name: str, *, decoys: int = DECOYS, seed: int = 1) -> tuple[list[Target], list[str]]:
     """The targets of a list whose sequence is known, and the names of those that are left out."""
+    if name == MEASURED:
+        return _measured(), []
     file, source, licence = _SOURCES[name]
     rows = _read(f"screening/{file}.parquet", f"screening list {name}", source, licence)
     if "set" in rows.columns:
@@ -77,6 +86,21 @@ def load_targets(name: str, *, decoys: int = DECOYS, seed: int = 1) -> tuple[lis
         smiles = (*actives, *(others[at] for at in drawn))
         found.append(Target(target, sequences[target], target in KINASES, smiles, active, weight))
     return found, left
+
+
+def _measured() -> list[Target]:
+    """Proteins of BindingDB with enough of both; a pair that stands in both parts counts once."""
+    labels: dict[str, dict[str, bool]] = {}
+    for table in (bindingdb("random"), bindingdb("cluster")):
+        for drug, protein, value in zip(table.drug, table.protein, table.value, strict=True):
+            labels.setdefault(table.proteins[protein].sequence, {})[table.smiles[drug]] = bool(value > 0)
+    found: list[Target] = []
+    for sequence, own in sorted(labels.items()):
+        active = numpy.array(list(own.values()))
+        if active.sum() >= FEWEST[0] and (~active).sum() >= FEWEST[1]:
+            name = f"protein {len(found) + 1}"
+            found.append(Target(name, Protein(name, sequence), False, tuple(own), active, numpy.ones(len(own))))
+    return found
 
 
 def _sequences() -> dict[str, Protein]:

@@ -102,6 +102,7 @@ TASK = MaskedTask(
         drop="in_shared_test",
     ),
     metrics=("perplexity",),
+    asks_relatives=True,
     tests=("valid",),
     say=_say,
     published=(

@@ -15,10 +15,11 @@ from functools import cached_property
 
 import numpy
 import torch
+from torch import nn
 
 from anfinsen.data.example import Example
 from anfinsen.kinship.family import EVIDENCE, Family
-from anfinsen.models.listening import Listener
+from anfinsen.models.listening import Listener, PlaceListener, new_listener
 from anfinsen.targets.base import Floats
 from anfinsen.tasks.base import Task
 
@@ -45,19 +46,20 @@ class Heard:
         return self.family.evidence
 
 
-def teach(task: Task, lessons: Sequence[Heard], *, steps: int = STEPS) -> Listener:
+def teach(task: Task, lessons: Sequence[Heard], *, steps: int = STEPS) -> Listener | PlaceListener:
     """A listener taught by those of the proteins that have relatives."""
     known = [lesson for lesson in lessons if lesson.family.relatives]
     generator = numpy.random.default_rng(_SEED)
     with torch.random.fork_rng():
         torch.manual_seed(_SEED)
-        listener = Listener(task.target.size, EVIDENCE).train()
+        listener = new_listener(task.target.head, task.target.size, EVIDENCE).train()
         optimizer = torch.optim.AdamW(listener.parameters(), RATE, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
         for _ in range(steps):
             drawn = [known[at] for at in generator.integers(len(known), size=GROUP)]
             batch = task.collate([lesson.example for lesson in drawn])
-            loss, count = task.loss(_hear(listener, drawn), batch)
+            outputs = _hear(listener, drawn)
+            loss, count = task.loss(outputs if batch.chosen is None else outputs[batch.chosen], batch)
             optimizer.zero_grad()
             (loss / max(1, count)).backward()
             optimizer.step()
@@ -65,7 +67,7 @@ def teach(task: Task, lessons: Sequence[Heard], *, steps: int = STEPS) -> Listen
     return listener.eval()
 
 
-def heard(listener: Listener, lessons: Sequence[Heard]) -> list[Floats]:
+def heard(listener: nn.Module, lessons: Sequence[Heard]) -> list[Floats]:
     """What a listener makes of each protein; of one without relatives, what the head said."""
     with torch.inference_mode():
         return [_hear(listener, [one]).numpy() if one.family.relatives else one.said for one in lessons]
@@ -83,7 +85,7 @@ def in_folds(task: Task, lessons: Sequence[Heard], *, steps: int = STEPS) -> lis
     return outputs
 
 
-def _hear(listener: Listener, lessons: Sequence[Heard]) -> torch.Tensor:
+def _hear(listener: nn.Module, lessons: Sequence[Heard]) -> torch.Tensor:
     said = torch.from_numpy(numpy.concatenate([lesson.said for lesson in lessons]))
     evidence = torch.from_numpy(numpy.concatenate([lesson.evidence for lesson in lessons]))
     found: torch.Tensor = listener(said, evidence, [len(lesson.said) for lesson in lessons])
