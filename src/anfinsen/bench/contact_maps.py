@@ -25,6 +25,7 @@ import numpy
 
 from anfinsen.bench.contacts import LONG_RANGE, PUBLISHED, SEPARATION, SHARES, Floats, Pairs, pairs_of, precision
 from anfinsen.bench.study import Question, Tell
+from anfinsen.bench.suite import STRUCTURE
 from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.hub.bundle import Bundle
@@ -39,7 +40,6 @@ from anfinsen.structure.lending import Template
 from anfinsen.structure.protein import Protein
 from anfinsen.targets.metrics import Estimate, measure
 
-STRUCTURE = "structure"
 SPLITS = ("test", "cameo2022-dev")
 """One chain a cluster of our own test split, and the CAMEO targets that are open for development."""
 ELSEWHERE = "CAMEO Apr-Jun 2022 (another set)"

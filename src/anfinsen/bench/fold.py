@@ -26,8 +26,9 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from anfinsen.bench.contact_maps import ALONE, NEAREST, SPLITS, STRUCTURE, folder_of, judged, training_structures
+from anfinsen.bench.contact_maps import ALONE, NEAREST, SPLITS, folder_of, judged, training_structures
 from anfinsen.bench.study import Question, Tell
+from anfinsen.bench.suite import STRUCTURE
 from anfinsen.data.draw import draw
 from anfinsen.data.example import Example
 from anfinsen.errors import UndefinedScoreError

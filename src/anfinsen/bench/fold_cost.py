@@ -16,8 +16,9 @@ import time
 from statistics import median
 
 from anfinsen import runtime
-from anfinsen.bench.contact_maps import STRUCTURE, judged
+from anfinsen.bench.contact_maps import judged
 from anfinsen.bench.study import Question, Tell
+from anfinsen.bench.suite import STRUCTURE
 from anfinsen.errors import AnfinsenError
 from anfinsen.hub.bundle import Bundle
 from anfinsen.hub.record import Score

@@ -2,9 +2,9 @@
 
     sequence         every task except masked residues, each test split, each of the task's scores
     language-model   masked residues, and the studies of what the body knows before any head has learnt
-    speed, transfer, scale   a study each
+    relatives, speed, transfer, scale   a study each
     train            studies of training: fine-tuning in three modes, coverage
-    structure        studies of contacts, folds and sites
+    structure        studies of contacts, folds and sites, and tasks that read a structure
     a name           the tasks and studies of that name
 
 An exam asks the head of a task; a study (see `study`) looks at the body. This file knows no model and no figure.
@@ -25,6 +25,7 @@ from anfinsen.tasks import TASKS, Task
 SEQUENCE = "sequence"
 LANGUAGE_MODEL, SPEED, TRANSFER, SCALE = BODY_SUITES
 TRAIN = TRAINING_SUITE
+STRUCTURE = "structure"
 
 
 @dataclass(frozen=True)
@@ -76,16 +77,16 @@ STUDIES = (
     Study(TRAIN, "gb1", "anfinsen.bench.train:landscape_rows", is_slow=True),
     Study(TRAIN, "localization-modes", "anfinsen.bench.train:localization_rows", is_slow=True),
     Study(SEQUENCE, "stability-change", "anfinsen.bench.mutations:stability_rows"),
-    Study(SEQUENCE, "relatives", "anfinsen.bench.relatives:relatives_rows", is_slow=True),
+    Study("relatives", "relatives", "anfinsen.bench.relatives:relatives_rows", is_slow=True),
     Study(TRAIN, "measured", "anfinsen.bench.measured:measured_rows", is_slow=True),
     Study(TRAIN, "coverage", "anfinsen.bench.coverage:coverage_rows", is_slow=True),
     Study(TRAIN, "distillation", "anfinsen.bench.distillation:student_rows", is_slow=True),
-    Study("structure", "contacts", "anfinsen.bench.contact_maps:contact_rows", is_slow=True),
-    Study("structure", "fold", "anfinsen.bench.fold:fold_rows", is_slow=True),
-    Study("structure", "fold-cost", "anfinsen.bench.fold_cost:cost_rows", is_slow=True),
-    Study("structure", "fold-trunks", "anfinsen.bench.trunks:trunk_rows", is_slow=True),
-    Study("structure", "ligand-sites", "anfinsen.bench.sites:site_rows"),
-    Study("structure", "ligand-sites-scales", "anfinsen.bench.site_ablation:scale_rows", is_slow=True),
+    Study(STRUCTURE, "contacts", "anfinsen.bench.contact_maps:contact_rows", is_slow=True),
+    Study(STRUCTURE, "fold", "anfinsen.bench.fold:fold_rows", is_slow=True),
+    Study(STRUCTURE, "fold-cost", "anfinsen.bench.fold_cost:cost_rows", is_slow=True),
+    Study(STRUCTURE, "fold-trunks", "anfinsen.bench.trunks:trunk_rows", is_slow=True),
+    Study(STRUCTURE, "ligand-sites", "anfinsen.bench.sites:site_rows"),
+    Study(STRUCTURE, "ligand-sites-scales", "anfinsen.bench.site_ablation:scale_rows", is_slow=True),
     Study("drug", "affinity-davis", "anfinsen.bench.drug:davis_rows", is_slow=True),
     Study("drug", "affinity-kiba", "anfinsen.bench.drug:kiba_rows", is_slow=True),
     Study("drug", "affinity-biosnap", "anfinsen.bench.binders:biosnap_rows", is_slow=True),
@@ -105,12 +106,14 @@ def suites() -> dict[str, tuple[Exam | Study, ...]]:
     for name in TASKS:
         if TASKS[name].target.per_pair:
             continue  # its answers are ranked pair by pair, which a study does
-        if any(study.suite == "structure" and study.name == name for study in STUDIES):
+        if any(study.suite == STRUCTURE and study.name == name for study in STUDIES):
             continue  # a study asks it kind by kind, each of the chains of which it is known
         if TASKS[name].of_pairs:
             continue  # a study asks it, with the rules of pairs beside it
         suite = LANGUAGE_MODEL if TASKS[name].target.head == "masked" else SEQUENCE
-        found[suite].append(Exam(suite, TASKS[name]))
+        found[suite].append(exam := Exam(suite, TASKS[name]))
+        if TASKS[name].of_structures:  # sequences are its second best, so it sits in both suites
+            found.setdefault(STRUCTURE, []).append(exam)
     for study in STUDIES:
         found.setdefault(study.suite, []).append(study)
     return {name: tuple(group) for name, group in found.items()}

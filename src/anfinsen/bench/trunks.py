@@ -24,9 +24,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anfinsen.bench.contact_maps import SPLITS, STRUCTURE, Rank, by_separation, judged, score, taught
+from anfinsen.bench.contact_maps import SPLITS, Rank, by_separation, judged, score, taught
 from anfinsen.bench.contacts import LONG_RANGE, SHARES, Pairs, pairs_of
 from anfinsen.bench.study import Question, Tell
+from anfinsen.bench.suite import STRUCTURE
 from anfinsen.data.alphabet import TOKENS
 from anfinsen.data.batch import Stream
 from anfinsen.data.example import Example
