@@ -203,7 +203,7 @@ def rate_rows(bundle: Bundle, *, limit: int | None, tell: Tell) -> list[Score]:
             tell(f"{target.name}, {split}: {len(rates)} blocks of {size:,} molecules.")
             question = Question(SUITE, NAME, "dude", split, "molecules_per_s")
             ends = Estimate(median(rates), rates[0], rates[-1], size * len(rates))
-            rows.append(question.row(f"{bundle.label} {NAME}", ends))
+            rows.append(question.row(f"{bundle.label} affinity", ends))
     return rows
 
 
