@@ -6,9 +6,9 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
@@ -43,6 +43,17 @@ def use_threads(count: int | None) -> None:
 def threads() -> int:
     """How many compute threads this process may use."""
     return torch.get_num_threads()
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """One compute thread meanwhile: work of many small products is slower on several, which wait for each other."""
+    before = threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_parallel(work: Callable[[Part], Outcome], parts: Sequence[Part]) -> list[Outcome]:

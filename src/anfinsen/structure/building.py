@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
+from anfinsen import runtime
 from anfinsen.structure.backbone import Backbone
 from anfinsen.structure.distogram import Distogram, centres
 from anfinsen.structure.frames import C_N, chain_of, dihedral, frames_along, frames_of, oxygens, spread, torsions
@@ -73,6 +74,7 @@ class Built:
     """What each start had lost before one was chosen: two traces, and without a relative the chain of the torsions."""
 
 
+@runtime.one_core()
 @torch.enable_grad()
 def build(distogram: Distogram, sequence: str, like: Floats | None = None) -> Built:
     """The backbone that suits a distogram best, of a chain of L residues; the same for the same input.
