@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 
 import numpy
 
@@ -31,8 +30,7 @@ def main() -> int:
     if not asked.check:
         made.save(LIBRARY)
         return 0
-    there = KnownBinders.open(LIBRARY)
-    return int(any(not numpy.array_equal(getattr(there, one.name), getattr(made, one.name)) for one in fields(made)))
+    return int(not KnownBinders.open(LIBRARY).is_same(made))
 
 
 def gathered() -> KnownBinders:

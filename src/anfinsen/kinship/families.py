@@ -10,20 +10,18 @@ of columns are enough is known since HHblits (Remmert et al. 2012, Nature Method
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
 import numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from anfinsen.data.alphabet import RESIDUES
+from anfinsen.data.arrays import Arrays
 from anfinsen.data.substitutions import places_of
-from anfinsen.errors import BundleError
 from anfinsen.kinship.family import Family
 from anfinsen.kinship.phmmer import Searchable
 from anfinsen.wording import counted
@@ -33,13 +31,15 @@ LIBRARY = Path(__file__).parent.parent / "weights" / "known-families.safetensors
 
 
 @dataclass(frozen=True)
-class Families:
+class Families(Arrays):
     """F families of N columns in all.
 
     `kinds` (N,) is what stands in each column, a row of `shares` (256, 20), in the order of `RESIDUES`. Of each family
     there are its columns `lengths` (F,), its `members` (F,), and its `depth` (F,): how many different members speak at
     a column, in the mean.
     """
+
+    HOLDS: ClassVar[str] = "families"
 
     shares: NDArray[numpy.float32]
     kinds: NDArray[numpy.uint8]
@@ -55,18 +55,6 @@ class Families:
     def __len__(self) -> int:
         """How many families there are."""
         return len(self.lengths)
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """A file that `save` wrote."""
-        try:
-            return cls(**load_file(path))
-        except (OSError, SafetensorError, TypeError) as error:
-            raise BundleError(f"'{path}' holds no families: {error}.", remedy="Get it again.") from None
-
-    def save(self, path: Path) -> None:
-        """Write it as it is held."""
-        save_file({part.name: getattr(self, part.name) for part in fields(self)}, path)
 
     def family(self, sequence: str) -> Family:
         """What the families that are like a protein know of it; of the protein alone where none is."""

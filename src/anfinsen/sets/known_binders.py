@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
+from anfinsen.data.arrays import Arrays
 from anfinsen.data.bits import pack_letters, pair_table, unpack_letters
 from anfinsen.drug.features import BITS, fingerprints, likeness
 from anfinsen.drug.molecule import Molecule
-from anfinsen.errors import BundleError
 from anfinsen.kinship.phmmer import Searchable, is_installed
 from anfinsen.wording import counted
 
@@ -122,8 +120,10 @@ NOBODY = Binders(numpy.zeros((0, BITS), dtype=numpy.bool_), numpy.zeros(0, dtype
 
 
 @dataclass(frozen=True)
-class KnownBinders:
+class KnownBinders(Arrays):
     """T proteins, D binders and P pairs of them."""
+
+    HOLDS: ClassVar[str] = "known binders"
 
     letters: NDArray[numpy.uint8]
     """The sequences end to end, packed (`data.bits`)."""
@@ -168,18 +168,6 @@ class KnownBinders:
             protein=sides[:, 0].copy(),
             binder=sides[:, 1].copy(),
         )
-
-    @classmethod
-    def open(cls, path: Path = LIBRARY) -> Self:
-        """A file that `save` wrote, that of the package if none is named."""
-        try:
-            return cls(**load_file(path))
-        except (OSError, SafetensorError, TypeError) as error:
-            raise BundleError(f"'{path}' holds no known binders: {error}.", remedy="Get it again.") from None
-
-    def save(self, path: Path) -> None:
-        """Write it as it is held."""
-        save_file({part.name: getattr(self, part.name) for part in fields(self)}, path)
 
     def __len__(self) -> int:
         """How many binders there are."""
@@ -226,7 +214,7 @@ class KnownBinders:
 @cache
 def known_binders() -> KnownBinders:
     """The binders that come with the package, read once."""
-    return KnownBinders.open()
+    return KnownBinders.open(LIBRARY)
 
 
 @lru_cache(maxsize=16)
